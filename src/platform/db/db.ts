@@ -1,0 +1,225 @@
+import { createHash } from 'node:crypto'
+import pg from 'pg'
+import type { Sql } from 'sql-template-tag'
+
+import type { Logger } from '../log.ts'
+
+export type Row = Record<string, unknown>
+
+/** What both a pool and a transaction can do: run statements. Functions that only read take this. */
+export interface Queryable {
+  /** All rows. */
+  rows<T = Row>(statement: Sql): Promise<T[]>
+  /** The first row, or undefined. */
+  row<T = Row>(statement: Sql): Promise<T | undefined>
+  /** Number of rows the statement touched. */
+  run(statement: Sql): Promise<number>
+}
+
+/** The pool. A function that writes cannot take it: it takes a Tx. */
+export interface Db extends Queryable {
+  readonly kind: 'db'
+  /**
+   * Runs `work` in one transaction and commits; throws what `work` throws after rolling back. Deadlocks and serialization failures
+   * (40P01, 40001) are tried again up to `retries` times, so `work` must have no effect outside the database.
+   */
+  transaction<T>(work: (tx: Tx) => Promise<T>, options?: TransactionOptions): Promise<T>
+  /** A connection of its own outside the pool, for LISTEN and cursors; the caller ends it. */
+  connect(applicationName: string): Promise<pg.Client>
+  close(): Promise<void>
+  readonly stats: { total: number; idle: number; waiting: number }
+}
+
+/** An open transaction. Everything that writes takes one, first. */
+export interface Tx extends Queryable {
+  readonly kind: 'tx'
+  /** Runs after a successful commit, never after a rollback; must not throw. For hints only: a crash loses them. */
+  afterCommit(callback: () => void): void
+  /** The connection, for COPY and cursors. */
+  readonly client: pg.ClientBase
+}
+
+export interface TransactionOptions {
+  /** Tries again after a deadlock or serialization failure; default 3. */
+  retries?: number
+  isolation?: 'read committed' | 'repeatable read'
+  readOnly?: boolean
+}
+
+export interface DbOptions {
+  url: string
+  poolSize: number
+  applicationName: string
+  log: Logger
+  /** Counts every statement sent; for statement budgets in tests. */
+  onStatement?: (text: string) => void
+}
+
+const CONNECT_TIMEOUT_MS = 10_000
+const STATEMENT_TIMEOUT_MS = 60_000
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
+/** A connection keeps every named statement until it closes; texts past this many are sent unnamed. */
+const MAX_NAMED_STATEMENTS = 1_000
+
+/** Opens a pool. Lost connections are replaced when next needed, so a restarted server is recovered from without help. */
+export function createDb(options: DbOptions): Db {
+  const pool = new pg.Pool({
+    ...connectionConfig(options.url, options.applicationName),
+    max: options.poolSize,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+  })
+  pool.on('error', (error) => options.log.warn({ err: error.message }, 'database connection lost'))
+  pool.on('connect', (client) => client.on('error', () => undefined))
+  const send = sender(options.onStatement)
+
+  return {
+    kind: 'db',
+    ...queryable((statement) => send(pool, statement)),
+    transaction: (work, transactionOptions = {}) => runTransaction(pool, send, work, transactionOptions),
+    connect: async (applicationName) => {
+      const client = new pg.Client(connectionConfig(options.url, applicationName))
+      await client.connect()
+      return client
+    },
+    close: () => pool.end(),
+    get stats() {
+      return { total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }
+    },
+  }
+}
+
+/** What every connection of ours uses: UTC, 64-bit counts as numbers, instants as text with microseconds. */
+export function connectionConfig(url: string, applicationName: string): pg.ClientConfig {
+  return {
+    connectionString: url,
+    application_name: applicationName,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    options: '-c timezone=UTC -c jit=off',
+    types: { getTypeParser },
+  }
+}
+
+type Send = (client: pg.Pool | pg.ClientBase, statement: Sql) => Promise<pg.QueryResult>
+
+function sender(onStatement: ((text: string) => void) | undefined): Send {
+  const names = new Map<string, string>()
+  return (client, statement) => {
+    const text = statement.text
+    onStatement?.(text)
+    const name = statementName(names, text)
+    return client.query(name === undefined ? { text, values: statement.values } : { name, text, values: statement.values })
+  }
+}
+
+function statementName(names: Map<string, string>, text: string): string | undefined {
+  const known = names.get(text)
+  if (known !== undefined || names.size >= MAX_NAMED_STATEMENTS) return known
+  const name = createHash('sha256').update(text).digest('base64url').slice(0, 22)
+  names.set(text, name)
+  return name
+}
+
+function queryable(send: (statement: Sql) => Promise<pg.QueryResult>): Queryable {
+  return {
+    rows: async <T>(statement: Sql) => (await send(statement)).rows as T[],
+    row: async <T>(statement: Sql) => (await send(statement)).rows[0] as T | undefined,
+    run: async (statement) => (await send(statement)).rowCount ?? 0,
+  }
+}
+
+async function runTransaction<T>(
+  pool: pg.Pool,
+  send: Send,
+  work: (tx: Tx) => Promise<T>,
+  options: TransactionOptions,
+): Promise<T> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await attemptTransaction(pool, send, work, options)
+    } catch (error) {
+      if (attempt >= (options.retries ?? 3) || !isTransient(error)) throw error
+    }
+  }
+}
+
+async function attemptTransaction<T>(
+  pool: pg.Pool,
+  send: Send,
+  work: (tx: Tx) => Promise<T>,
+  options: TransactionOptions,
+): Promise<T> {
+  const client = await pool.connect()
+  const callbacks: (() => void)[] = []
+  let broken: Error | undefined
+  try {
+    await client.query(beginText(options))
+    const tx: Tx = {
+      kind: 'tx',
+      ...queryable((statement) => send(client, statement)),
+      afterCommit: (callback) => callbacks.push(callback),
+      client,
+    }
+    const result = await work(tx)
+    // A transaction that failed inside answers COMMIT with ROLLBACK and no error, so a swallowed error must not look like success.
+    const committed = await client.query('COMMIT')
+    if (committed.command !== 'COMMIT') throw new Error('the transaction was rolled back: a failed statement was ignored')
+    for (const callback of callbacks) callback()
+    return result
+  } catch (error) {
+    await client.query('ROLLBACK').catch((rollbackError: Error) => {
+      broken = rollbackError
+    })
+    throw error
+  } finally {
+    client.release(broken)
+  }
+}
+
+function beginText(options: TransactionOptions): string {
+  const isolation = options.isolation === undefined ? '' : ` ISOLATION LEVEL ${options.isolation.toUpperCase()}`
+  return `BEGIN${isolation}${options.readOnly ? ' READ ONLY' : ''}`
+}
+
+/** Deadlock or serialization failure: the same work may succeed when run again. */
+export function isTransient(error: unknown): boolean {
+  const code = errorCode(error)
+  return code === '40P01' || code === '40001'
+}
+
+/** The five-character SQLSTATE of a database error, or the code of a network error. */
+export function errorCode(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
+  return typeof error.code === 'string' ? error.code : undefined
+}
+
+/** Whether the error is the violation of this unique or exclusion constraint; used to translate it where the write is. */
+export function violates(error: unknown, constraint: string): boolean {
+  const code = errorCode(error)
+  if (code !== '23505' && code !== '23P01' && code !== '23514' && code !== '23503') return false
+  return (error as { constraint?: string }).constraint === constraint
+}
+
+const INT8 = 20
+const TIMESTAMPTZ = 1184
+const DATE = 1082
+const parsers = new Map<number, (value: string) => unknown>([
+  [INT8, Number],
+  [TIMESTAMPTZ, parseInstant],
+  [DATE, (value) => value],
+])
+
+function getTypeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown {
+  const own = format === 'binary' ? undefined : parsers.get(oid)
+  return own ?? (pg.types.getTypeParser(oid, format as 'text') as (value: string) => unknown)
+}
+
+/** `2025-02-11 13:21:54.18+00` becomes `2025-02-11T13:21:54.180000Z`; the session time zone is always UTC. */
+function parseInstant(value: string): string {
+  const end = value.length - 3
+  const dot = value.indexOf('.')
+  const seconds = dot === -1 ? value.slice(0, end) : value.slice(0, dot)
+  const fraction = dot === -1 ? '000000' : value.slice(dot + 1, end).padEnd(6, '0')
+  return `${seconds.replace(' ', 'T')}.${fraction}Z`
+}
