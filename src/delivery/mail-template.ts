@@ -13,5 +13,5 @@ export interface MailTemplate<Values = unknown> {
 
 /** Declares a template. */
 export function defineMailTemplate<Values>(template: MailTemplate<Values>): MailTemplate {
-  return template as MailTemplate
+  return template
 }

@@ -39,7 +39,7 @@ function readConfig(read: SettingsReader) {
     timeZone: read.timeZone('TIME_ZONE', 'UTC'),
     log: {
       level: read.choice('LOG_LEVEL', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
-      pretty: read.boolean('LOG_PRETTY', process.stdout.isTTY === true),
+      pretty: read.boolean('LOG_PRETTY', process.stdout.isTTY),
     },
     maxUploadBytes: read.integer('MAX_UPLOAD_BYTES', 52_428_800, { min: 1024 }),
     maxImportBytes: read.integer('MAX_IMPORT_BYTES', 4_294_967_296, { min: 1024 }),

@@ -3,7 +3,9 @@ export type Environment = Record<string, string | undefined>
 /** All faults of the settings in one message, one line each. */
 export class ConfigError extends Error {
   constructor(readonly problems: string[]) {
-    super(`Souk cannot start, ${problems.length} setting(s) are wrong:\n${problems.map((line) => `  - ${line}`).join('\n')}`)
+    super(
+      `Souk cannot start, ${problems.length} setting(s) are wrong:\n${problems.map((line) => `  - ${line}`).join('\n')}`,
+    )
     this.name = 'ConfigError'
   }
 }
@@ -80,8 +82,7 @@ export function settingsReader(env: Environment) {
   function timeZone(name: string, fallback: string): string {
     const value = given(name) ?? fallback
     try {
-      new Intl.DateTimeFormat('en', { timeZone: value })
-      return value
+      return new Intl.DateTimeFormat('en', { timeZone: value }).resolvedOptions().timeZone
     } catch {
       return reject(name, `must be an IANA time zone such as Europe/Madrid, not "${value}"`, fallback)
     }

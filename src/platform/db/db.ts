@@ -212,7 +212,7 @@ const parsers = new Map<number, (value: string) => unknown>([
 
 function getTypeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown {
   const own = format === 'binary' ? undefined : parsers.get(oid)
-  return own ?? (pg.types.getTypeParser(oid, format as 'text') as (value: string) => unknown)
+  return own ?? pg.types.getTypeParser(oid, format)
 }
 
 /** `2025-02-11 13:21:54.18+00` becomes `2025-02-11T13:21:54.180000Z`; the session time zone is always UTC. */

@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest'
+
+import { ConfigError, loadConfig } from './config.ts'
+
+test('starts from nothing with the documented defaults', () => {
+  const config = loadConfig({})
+
+  expect(config).toMatchObject({
+    host: '127.0.0.1',
+    port: 8000,
+    databaseUrl: undefined,
+    databasePoolSize: 10,
+    timeZone: 'UTC',
+  })
+  expect(config.trustedOrigins).toEqual(['http://localhost:3000'])
+})
+
+test('lists every fault in one message', () => {
+  const env = {
+    PORT: 'eighty',
+    DATABASE_URL: 'mysql://u:hunter2@h/db',
+    TIME_ZONE: 'Mars/Olympus',
+    TRUSTED_ORIGINS: 'shop.example',
+  }
+
+  const error = thrown(() => loadConfig(env))
+
+  expect(error.problems).toHaveLength(4)
+  expect(error.message).toContain('PORT must be a whole number from 0 to 65535, not "eighty"')
+  expect(error.message).toContain('TIME_ZONE')
+  expect(error.message).toContain('TRUSTED_ORIGINS')
+  expect(error.message).not.toContain('hunter2')
+})
+
+test('takes a blank value for an unset one', () => {
+  expect(loadConfig({ PORT: ' ', DATABASE_URL: '' })).toMatchObject({ port: 8000, databaseUrl: undefined })
+})
+
+test('cannot be changed after start', () => {
+  expect(() => Object.assign(loadConfig({}), { port: 1 })).toThrow(TypeError)
+})
+
+function thrown(work: () => unknown): ConfigError {
+  try {
+    work()
+  } catch (error) {
+    if (error instanceof ConfigError) return error
+  }
+  throw new Error('expected a ConfigError')
+}

@@ -1,0 +1,25 @@
+import { defineConfig } from 'vitest/config'
+
+const tests = ['src/**/*.test.ts', 'test/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts']
+const unit = ['src/**/*.unit.test.ts', 'test/**/*.unit.test.ts', 'scripts/**/*.unit.test.ts', 'bench/**/*.unit.test.ts']
+
+export default defineConfig({
+  test: {
+    coverage: { provider: 'v8', include: ['src/**/*.ts'], exclude: ['**/*.test.ts'], reporter: ['text', 'html'] },
+    projects: [
+      { test: { name: 'unit', include: unit } },
+      {
+        test: {
+          name: 'integration',
+          include: tests,
+          exclude: [...unit, '**/node_modules/**', 'test/chaos/**'],
+          globalSetup: ['test/support/global-setup.ts'],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+          // Two cores: more workers only make the timing of real sockets and processes worse.
+          maxWorkers: 2,
+        },
+      },
+    ],
+  },
+})
