@@ -1,0 +1,84 @@
+import { createChangeLog, type ChangeLog, type Topic } from './changes/index.ts'
+import { createDelivery } from './delivery/index.ts'
+import { catalog } from './modules/catalog/index.ts'
+import { createAuthenticate, identity, rightsEnded } from './modules/identity/index.ts'
+import type { Context, Module } from './modules/module.ts'
+import { createHttpServer, idempotencySweep } from './platform/http/server.ts'
+import type { App } from './platform/http/app.ts'
+import type { Service } from './platform/service.ts'
+import { sweepService } from './platform/sweep.ts'
+import { version } from './platform/version.ts'
+import { createRealtime } from './realtime/index.ts'
+
+/** `serve` is everything in one process; `api` and `worker` are its two halves. */
+export type Role = 'serve' | 'api' | 'worker'
+
+/** An assembled server. */
+export interface Souk {
+  /** Absent in the worker role. */
+  app: App | undefined
+  changeLog: ChangeLog
+  /** Where HTTP is served, once started; absent in the worker role. */
+  readonly address: string | undefined
+  start(): Promise<void>
+  /** Finishes running requests, gives back work in hand; within 5 s. Safe to call twice. */
+  stop(): Promise<void>
+}
+
+export const modules: readonly Module[] = [identity, catalog]
+export const topics: readonly Topic[] = modules.flatMap((module) => module.topics)
+
+/** Builds the platform and registers every module. Nothing runs before `start`. */
+export async function assemble(context: Context & { role: Role }): Promise<Souk> {
+  const { config, db, role } = context
+  const changeLog = createChangeLog({ ...context, topics })
+  const services: Service[] = [...changeLog.services()]
+  if (role !== 'api') services.push(...backgroundServices(context, changeLog))
+  const app = role === 'worker' ? undefined : await buildHttp(context, changeLog, services)
+  let address: string | undefined
+
+  return {
+    app,
+    changeLog,
+    get address() {
+      return address
+    },
+    start: async () => {
+      for (const service of services) await service.start()
+      address = await app?.listen({ host: config.host, port: config.port })
+    },
+    stop: async () => {
+      // Requests first: they may still record changes; then the services, last started first.
+      await app?.close()
+      for (const service of services.toReversed()) await service.stop()
+      void db
+    },
+  }
+}
+
+async function buildHttp(context: Context, changeLog: ChangeLog, services: Service[]): Promise<App> {
+  const authenticate = createAuthenticate(context)
+  const app = await createHttpServer({ ...context, authenticate, version })
+  const realtime = createRealtime({ ...context, app, changeLog, authenticate, topics, rightsEnded })
+  services.push(...realtime.services())
+  for (const module of modules) module.routes?.(app)
+  realtime.registerRoutes(app)
+  return app
+}
+
+function backgroundServices(context: Context, changeLog: ChangeLog): Service[] {
+  const templates = modules.flatMap((module) => module.mailTemplates ?? [])
+  const delivery = createDelivery({ ...context, templates })
+  const subscribers = modules.flatMap((module) => module.subscribers?.(context) ?? [])
+  const sweeps = [
+    ...modules.flatMap((module) => module.sweeps?.(context) ?? []),
+    ...delivery.sweeps(),
+    idempotencySweep(context),
+  ]
+  return [
+    ...changeLog.subscriberServices(subscribers),
+    ...delivery.services(),
+    ...modules.flatMap((module) => module.services?.(context) ?? []),
+    ...sweeps.map((sweep) => sweepService(sweep, context.log)),
+  ]
+}

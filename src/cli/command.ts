@@ -1,0 +1,13 @@
+/** One sub-command of `souk`. */
+export interface Command {
+  name: string
+  /** One line for `souk --help`. */
+  summary: string
+  /** What `souk <name> --help` prints. */
+  help: string
+  /** Returns the exit code. */
+  run(args: string[]): Promise<number>
+}
+
+/** A mistake of the person at the keyboard: its text is printed as it is, with exit code 1 and no stack. */
+export class UsageError extends Error {}
