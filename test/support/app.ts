@@ -49,7 +49,7 @@ export interface TestAppOptions {
   clock?: Clock
   log?: Logger
   poolSize?: number
-  onStatement?: (text: string) => void
+  onStatement?: (text: string, values: unknown[]) => void
 }
 
 /** The complete server on a database and data folder of its own, with all services running; `close` in `afterAll`. */

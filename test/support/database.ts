@@ -14,7 +14,7 @@ export interface TestDatabase {
 
 /** A migrated database of its own for one test file, cloned from the template; `drop` in `afterAll`. */
 export async function createTestDatabase(
-  options: { poolSize?: number; onStatement?: (text: string) => void } = {},
+  options: { poolSize?: number; onStatement?: (text: string, values: unknown[]) => void } = {},
 ): Promise<TestDatabase> {
   const serverUrl = inject('databaseUrl')
   const name = `souk_test_${randomBytes(6).toString('hex')}`

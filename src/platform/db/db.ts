@@ -51,8 +51,8 @@ export interface DbOptions {
   poolSize: number
   applicationName: string
   log: Logger
-  /** Counts every statement sent; for statement budgets in tests. */
-  onStatement?: (text: string) => void
+  /** Hears every statement before it is sent; for statement budgets in tests and the bare references of the benchmarks. */
+  onStatement?: (text: string, values: unknown[]) => void
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
@@ -103,11 +103,11 @@ export function connectionConfig(url: string, applicationName: string): pg.Clien
 
 type Send = (client: pg.Pool | pg.ClientBase, statement: Sql) => Promise<pg.QueryResult>
 
-function sender(onStatement: ((text: string) => void) | undefined): Send {
+function sender(onStatement: DbOptions['onStatement']): Send {
   const names = new Map<string, string>()
   return (client, statement) => {
     const text = statement.text
-    onStatement?.(text)
+    onStatement?.(text, statement.values)
     const name = statementName(names, text)
     return client.query(name === undefined ? { text, values: statement.values } : { name, text, values: statement.values })
   }
