@@ -109,7 +109,9 @@ function sender(onStatement: DbOptions['onStatement']): Send {
     const text = statement.text
     onStatement?.(text, statement.values)
     const name = statementName(names, text)
-    return client.query(name === undefined ? { text, values: statement.values } : { name, text, values: statement.values })
+    return client.query(
+      name === undefined ? { text, values: statement.values } : { name, text, values: statement.values },
+    )
   }
 }
 
@@ -164,7 +166,8 @@ async function attemptTransaction<T>(
     const result = await work(tx)
     // A transaction that failed inside answers COMMIT with ROLLBACK and no error, so a swallowed error must not look like success.
     const committed = await client.query('COMMIT')
-    if (committed.command !== 'COMMIT') throw new Error('the transaction was rolled back: a failed statement was ignored')
+    if (committed.command !== 'COMMIT')
+      throw new Error('the transaction was rolled back: a failed statement was ignored')
     for (const callback of callbacks) callback()
     return result
   } catch (error) {
