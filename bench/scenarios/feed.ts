@@ -1,0 +1,114 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { writeFeedFile } from '../support/feed.ts'
+import { closedLoop } from '../support/load.ts'
+import type { ServerProcess } from '../support/processes.ts'
+import { atLeast, below, ratioOf, type Measurement, type Scenario, type Sizes } from '../support/scenario.ts'
+import { importFeed, onServer, openWorkbench, signIn, type Workbench } from '../support/workbench.ts'
+
+/** The tables that an import fills, one row of each per item. */
+const TABLES = ['products', 'product_stock']
+const READ_PAUSE_MS = 20
+
+/** Background imports of 10 thousand and 1 million items beside COPY of the same rows into the same tables with the same indexes. */
+export const feedScenario: Scenario = {
+  name: 'feed',
+  async run(sizes) {
+    const bench = await openWorkbench()
+    try {
+      const counts = sizes.isSmoke ? [1000] : [10_000, 1_000_000]
+      const lines: Measurement[] = []
+      for (const count of counts) lines.push(...(await measureImport(bench, count, sizes)))
+      return lines
+    } finally {
+      await bench.close()
+    }
+  },
+}
+
+async function measureImport(bench: Workbench, count: number, sizes: Sizes): Promise<Measurement[]> {
+  const feed = join(bench.folder, `feed-${count}.xml`)
+  await writeFeedFile(feed, count)
+  const databaseUrl = await bench.createDatabase()
+  const server = await bench.startSouk(databaseUrl)
+  try {
+    const headers = await signIn(server.url)
+    // A few items first, so that code, connections and plans are warm and the growth seen is that of the import.
+    const warm = join(bench.folder, `warm-${count}.xml`)
+    await writeFeedFile(warm, 500, count)
+    await importFeed(server.url, headers, warm)
+    const watch = watchWhile(server, headers)
+    const seconds = await importFeed(server.url, headers, feed)
+    const seen = await watch.stop()
+    const copySeconds = await timeCopy(databaseUrl)
+
+    const at = `${count.toLocaleString('en')} items`
+    const megabytes = ((await stat(feed)).size / 1024 ** 2).toFixed(0)
+    const speed = atLeast(`import of ${at} (${megabytes} MB)`, 'items/s', count / seconds, 5000)
+    const lines = [speed, ratioOf(`import of ${at} against COPY`, 'items/s', count / seconds, count / copySeconds, 0.4)]
+    if (sizes.isSmoke || count < 1_000_000) return lines
+    return [
+      ...lines,
+      below(`memory growth during the import of ${at}`, 'MB', seen.growthBytes / 1024 ** 2, 64),
+      below(`reads during the import of ${at}, p99`, 'ms', seen.readP99, 50),
+    ]
+  } finally {
+    await server.stop()
+  }
+}
+
+/** Samples memory and reads list pages gently while something else runs. */
+function watchWhile(server: ServerProcess, headers: Record<string, string>) {
+  const before = server.residentBytes()
+  let highest = before
+  let isDone = false
+  const p99s: number[] = []
+
+  async function read(): Promise<void> {
+    while (!isDone) {
+      highest = Math.max(highest, server.residentBytes())
+      const target = { url: `${server.url}/list-products/?page_size=20`, headers }
+      const result = await closedLoop(target, 1, 1)
+      p99s.push(result.latency.p99)
+      await new Promise((resolve) => setTimeout(resolve, READ_PAUSE_MS))
+    }
+  }
+
+  const reading = read()
+  return {
+    stop: async () => {
+      isDone = true
+      await reading
+      return { growthBytes: highest - before, readP99: Math.max(...p99s) }
+    },
+  }
+}
+
+/** Seconds that COPY needs to load the rows the import made into empty copies of its tables, indexes and checks included. */
+async function timeCopy(databaseUrl: string): Promise<number> {
+  let seconds = 0
+  for (const table of TABLES) {
+    const columns = await plainColumns(databaseUrl, table)
+    const list = columns.join(', ')
+    await onServer(databaseUrl, `CREATE TABLE bare_${table} (LIKE ${table} INCLUDING ALL)`)
+    // The server reads and writes the file itself, so that not even a client stands between COPY and the rows.
+    const folder = await onServer<{ data_directory: string }>(databaseUrl, 'SHOW data_directory')
+    const file = join(folder[0]!.data_directory, `bench_${table}.copy`)
+    await onServer(databaseUrl, `COPY ${table} (${list}) TO '${file}' (FORMAT binary)`)
+    const started = performance.now()
+    await onServer(databaseUrl, `COPY bare_${table} (${list}) FROM '${file}' (FORMAT binary)`)
+    seconds += (performance.now() - started) / 1000
+  }
+  return seconds
+}
+
+async function plainColumns(databaseUrl: string, table: string): Promise<string[]> {
+  const rows = await onServer<{ column_name: string }>(
+    databaseUrl,
+    `SELECT column_name FROM information_schema.columns
+      WHERE table_name = $1 AND table_schema = 'public' AND is_generated = 'NEVER' ORDER BY ordinal_position`,
+    [table],
+  )
+  return rows.map((row) => row.column_name)
+}
