@@ -11,6 +11,7 @@ export interface ServerProcess {
   residentBytes(): number
   stop(): Promise<void>
   kill(): void
+  hasExited(): boolean
   /** What it has written so far. */
   output(): string
 }
@@ -66,6 +67,7 @@ function watch(child: ChildProcess, url: string): ServerProcess {
       await ended
     },
     kill: () => void child.kill('SIGKILL'),
+    hasExited: () => child.exitCode !== null || child.signalCode !== null,
     output: () => text,
   }
 }
@@ -73,7 +75,8 @@ function watch(child: ChildProcess, url: string): ServerProcess {
 async function untilAnswers(server: ServerProcess, child: ChildProcess): Promise<void> {
   const until = Date.now() + START_LIMIT_MS
   while (Date.now() < until) {
-    if (child.exitCode !== null) throw new Error(`souk ended with ${child.exitCode}:\n${server.output()}`)
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`souk ended with ${child.exitCode}:\n${server.output()}`)
     const isUp = await fetch(`${server.url}/healthz`).then(
       (response) => response.ok,
       () => false,

@@ -1,0 +1,128 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { feedHead, feedItem, feedTail } from '../../bench/support/feed.ts'
+import { LiveClient } from './live-client.ts'
+import { startMailReceiver } from './mail-receiver.ts'
+import type { FaultPoint } from './points.ts'
+import { startServerUnderFire, type ServerUnderFire } from './server-under-fire.ts'
+import { problemsOf } from './verify.ts'
+
+const UPLOADS = 8
+const ITEMS_PER_UPLOAD = 3
+/** Three checkpoints of 1,000 items. */
+const IMPORT_ITEMS = 3000
+
+export interface Outcome {
+  deaths: number
+  /** Empty when nothing was lost, invented, reordered or doubled beyond its bound. */
+  problems: string[]
+}
+
+/** Runs the work of a point in a server that kills itself at the given pass of it, brings it back, lets it finish, and counts. */
+export async function runPoint(folder: string, databaseUrl: string, point: FaultPoint, pass: number): Promise<Outcome> {
+  const fault = `${point.name}:${pass}`
+  return journey({ folder, databaseUrl, fault, work: point.work, duringWork: () => undefined })
+}
+
+/** The same work with a kill -9 from outside after a random time. */
+export async function runRandomKill(
+  folder: string,
+  databaseUrl: string,
+  work: FaultPoint['work'],
+  ms: number,
+): Promise<Outcome> {
+  const duringWork = (server: ServerUnderFire): void => void setTimeout(() => server.kill(), ms)
+  return journey({ folder, databaseUrl, fault: undefined, work, duringWork })
+}
+
+interface Journey {
+  folder: string
+  databaseUrl: string
+  fault: string | undefined
+  work: FaultPoint['work']
+  duringWork(server: ServerUnderFire): void
+}
+
+async function journey({ folder, databaseUrl, fault, work, duringWork }: Journey): Promise<Outcome> {
+  const mail = await startMailReceiver()
+  const server = await startServerUnderFire({ folder, databaseUrl, fault, env: { SMTP_URL: mail.url } })
+  const token = await signIn(server)
+  const client = new LiveClient(() => server.url, token)
+  try {
+    await until('the live client is subscribed', async () => client.position >= 0, server)
+    duringWork(server)
+    const acknowledged = work === 'uploads' ? await upload(server, token) : await importFile(server, token, folder)
+    await server.revive()
+    const problems = await problemsOf({ databaseUrl, server, client, mail: mail.received, acknowledged, work, until })
+    return { deaths: server.deaths, problems }
+  } finally {
+    client.close()
+    await server.stop()
+    await mail.close()
+  }
+}
+
+async function signIn(server: ServerUnderFire): Promise<string> {
+  const response = await server.request('/api/auth/login/', () => ({
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ username: 'chaos', password: 'chaos-password' }),
+  }))
+  return ((await response.json()) as { token: string }).token
+}
+
+/** Uploads small feeds one after the other and returns the feed ids that the server acknowledged. */
+async function upload(server: ServerUnderFire, token: string): Promise<string[]> {
+  const acknowledged: string[] = []
+  for (let n = 0; n < UPLOADS; n++) {
+    const items = Array.from({ length: ITEMS_PER_UPLOAD }, (_, i) => feedItem(n * ITEMS_PER_UPLOAD + i)).join('')
+    const response = await server.request('/upload-products/', () => {
+      const form = new FormData()
+      form.set('file', new Blob([feedHead, items, feedTail], { type: 'application/xml' }), `feed-${n}.xml`)
+      return { method: 'POST', headers: { authorization: `Token ${token}` }, body: form }
+    })
+    if (response.status !== 201) throw new Error(`upload answered ${response.status}: ${await response.text()}`)
+    const answer = (await response.json()) as { created_product_ids: string[]; existing_product_ids: string[] }
+    acknowledged.push(...answer.created_product_ids, ...answer.existing_product_ids)
+  }
+  return acknowledged
+}
+
+async function importFile(server: ServerUnderFire, token: string, folder: string): Promise<string[]> {
+  const path = join(folder, 'chaos-import.xml')
+  const numbers = Array.from({ length: IMPORT_ITEMS }, (_, n) => n)
+  await writeFile(path, feedHead + numbers.map(feedItem).join('') + feedTail)
+  const { openAsBlob } = await import('node:fs')
+  const file = await openAsBlob(path)
+  const headers = { authorization: `Token ${token}` }
+  const started = await server.request('/api/imports/', () => {
+    const form = new FormData()
+    form.set('file', file, 'feed.xml')
+    return { method: 'POST', headers, body: form }
+  })
+  if (started.status !== 202) throw new Error(`import answered ${started.status}: ${await started.text()}`)
+  const { id } = (await started.json()) as { id: string }
+  await until(
+    'the import has succeeded',
+    async () => {
+      const job = await server.request(`/api/imports/${id}/`, () => ({ headers }))
+      return ((await job.json()) as { state: string }).state === 'succeeded'
+    },
+    server,
+  )
+  return numbers.map((n) => `${n}_${n % 977}`)
+}
+
+const PATIENCE_MS = 60_000
+
+/** Waits for a condition, bringing the server back whenever it has died. */
+async function until(what: string, condition: () => Promise<boolean>, server: ServerUnderFire): Promise<void> {
+  const limit = Date.now() + PATIENCE_MS
+  while (Date.now() < limit) {
+    await server.revive()
+    if (await condition()) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Error(`waited ${PATIENCE_MS / 1000} s in vain: ${what}`)
+}

@@ -1,0 +1,29 @@
+/** A named place in the code where the process kills itself, and the work that passes it. */
+export interface FaultPoint {
+  name: string
+  work: 'uploads' | 'import'
+  /** The kill happens at a random pass from 1 to this. */
+  passes: number
+}
+
+/** Every place named by `faultPoint` in src/; `points.unit.test.ts` fails when one is missing here. */
+export const faultPoints: readonly FaultPoint[] = [
+  { name: 'after-record', work: 'uploads', passes: 8 },
+  { name: 'upload-before-commit', work: 'uploads', passes: 8 },
+  { name: 'upload-after-commit', work: 'uploads', passes: 8 },
+  { name: 'before-sequence-commit', work: 'uploads', passes: 10 },
+  { name: 'after-sequence-commit', work: 'uploads', passes: 10 },
+  { name: 'before-subscriber-commit', work: 'uploads', passes: 6 },
+  { name: 'after-subscriber-commit', work: 'uploads', passes: 6 },
+  { name: 'after-claim', work: 'uploads', passes: 6 },
+  { name: 'after-render', work: 'uploads', passes: 12 },
+  { name: 'before-send', work: 'uploads', passes: 12 },
+  { name: 'after-send-before-mark', work: 'uploads', passes: 12 },
+  { name: 'after-mark', work: 'uploads', passes: 6 },
+  { name: 'push-before-send', work: 'uploads', passes: 8 },
+  { name: 'push-after-send', work: 'uploads', passes: 8 },
+  { name: 'import-after-claim', work: 'import', passes: 1 },
+  { name: 'import-before-batch-commit', work: 'import', passes: 3 },
+  { name: 'import-after-batch-commit', work: 'import', passes: 3 },
+  { name: 'import-before-finish', work: 'import', passes: 1 },
+]
