@@ -26,7 +26,13 @@ export async function openDatabase(config: Config, log: Logger): Promise<OpenDat
   const db = createDb({ url: server.url, poolSize: config.databasePoolSize, applicationName: 'souk', log })
   try {
     const applied = await migrate(db, migrationsFolder(), log)
-    return { db, url: server.url, isEmbedded: config.databaseUrl === undefined, applied, close: () => closeAll(db, server) }
+    return {
+      db,
+      url: server.url,
+      isEmbedded: config.databaseUrl === undefined,
+      applied,
+      close: () => closeAll(db, server),
+    }
   } catch (error) {
     await closeAll(db, server)
     throw new UsageError(`The database schema could not be brought up to date: ${(error as Error).message}`)

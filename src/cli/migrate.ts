@@ -15,7 +15,10 @@ to migrate before the processes of a new version start. Several at once are safe
     const log = createLogger(config.log)
     const database = await openDatabase(config, log)
     try {
-      log.info({ applied: database.applied }, database.applied.length === 0 ? 'schema is up to date' : 'schema migrated')
+      log.info(
+        { applied: database.applied },
+        database.applied.length === 0 ? 'schema is up to date' : 'schema migrated',
+      )
       return 0
     } finally {
       await database.close()

@@ -64,7 +64,9 @@ async function prepareAccounts(config: Config, database: OpenDatabase): Promise<
   const made = await ensureFirstSuperuser({ config, db: database.db, isEmbedded: database.isEmbedded })
   if (made?.password === undefined) return
   // To the terminal, not to the log: logs are kept and shipped, and hold no secrets.
-  process.stderr.write(`\n  First start: sign in as "${made.username}" with the password ${made.password}\n  (kept in ${made.passwordFile})\n\n`)
+  process.stderr.write(
+    `\n  First start: sign in as "${made.username}" with the password ${made.password}\n  (kept in ${made.passwordFile})\n\n`,
+  )
 }
 
 function announce(config: Config, database: OpenDatabase, souk: Souk, log: Logger): void {
@@ -92,9 +94,12 @@ function stopSignal(log: Logger): Promise<void> {
 function explainStart(error: unknown, config: Config): never {
   const code = (error as NodeJS.ErrnoException).code
   if (code === 'EADDRINUSE') {
-    throw new UsageError(`Port ${config.port} on ${config.host} is taken by another program. Set PORT to a free one, or stop that program.`)
+    throw new UsageError(
+      `Port ${config.port} on ${config.host} is taken by another program. Set PORT to a free one, or stop that program.`,
+    )
   }
-  if (code === 'EACCES') throw new UsageError(`Port ${config.port} needs more rights than this account has. Set PORT above 1023.`)
+  if (code === 'EACCES')
+    throw new UsageError(`Port ${config.port} needs more rights than this account has. Set PORT above 1023.`)
   if (code === 'EADDRNOTAVAIL') throw new UsageError(`HOST ${config.host} is not an address of this machine.`)
   throw error
 }
