@@ -8,7 +8,7 @@ import { atLeast, below, ratioOf, type Measurement, type Scenario, type Sizes } 
 import { importFeed, onServer, openWorkbench, signIn, type Workbench } from '../support/workbench.ts'
 
 /** The tables that an import fills, one row of each per item. */
-const TABLES = ['products', 'product_stock']
+const TABLES = ['products', 'stock_levels']
 const READ_PAUSE_MS = 20
 
 /** Background imports of 10 thousand and 1 million items beside COPY of the same rows into the same tables with the same indexes. */

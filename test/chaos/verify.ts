@@ -1,0 +1,137 @@
+import { onServer } from '../../bench/support/workbench.ts'
+import type { LiveClient } from './live-client.ts'
+import type { ServerUnderFire } from './server-under-fire.ts'
+
+export interface Evidence {
+  databaseUrl: string
+  server: ServerUnderFire
+  client: LiveClient
+  mail: readonly { messageId: string; subject: string }[]
+  /** Feed ids that the server said it had stored. */
+  acknowledged: readonly string[]
+  work: 'uploads' | 'import'
+  until(what: string, condition: () => Promise<boolean>, server: ServerUnderFire): Promise<void>
+}
+
+/** Waits for rest, then compares what was acknowledged, what is stored, what the log says, what the socket heard and what was mailed. */
+export async function problemsOf(evidence: Evidence): Promise<string[]> {
+  await waitForRest(evidence)
+  const problems = await Promise.all([
+    storedProblems(evidence),
+    logProblems(evidence),
+    socketProblems(evidence),
+    mailProblems(evidence),
+    leftoverProblems(evidence),
+  ])
+  return problems.flat()
+}
+
+async function waitForRest({ databaseUrl, server, client, until }: Evidence): Promise<void> {
+  await until('every recorded change has its place', () => isSequenced(databaseUrl), server)
+  await until('every subscriber has caught up', () => isRead(databaseUrl), server)
+  await until(
+    'every mail has left',
+    async () => (await count(databaseUrl, 'SELECT count(*) FROM deliveries')) === 0,
+    server,
+  )
+  await until('the log has come to rest', () => isSequenced(databaseUrl), server)
+  const head = await count(databaseUrl, 'SELECT max(position) AS count FROM changes')
+  await until(`the socket has heard of position ${head}`, async () => client.position >= head, server)
+}
+
+async function isSequenced(url: string): Promise<boolean> {
+  const waiting = 'SELECT count(*) FROM outbox o WHERE NOT EXISTS (SELECT 1 FROM changes c WHERE c.id = o.id)'
+  return (await count(url, waiting)) === 0
+}
+
+/** No subscriber has a change of its own still to read; the cursor moves past the rest in its own time. */
+async function isRead(url: string): Promise<boolean> {
+  const behind = `SELECT count(*) FROM subscribers s WHERE (SELECT max(position) FROM subscriber_progress p WHERE p.subscriber = s.name)
+    < (SELECT position FROM change_batches ORDER BY id DESC LIMIT 1)`
+  return (await count(url, behind)) === 0
+}
+
+/** Acknowledged = stored, each once. */
+async function storedProblems({ databaseUrl, acknowledged }: Evidence): Promise<string[]> {
+  const rows = await onServer<{ feed_id: string }>(databaseUrl, 'SELECT feed_id FROM products WHERE deleted IS NULL')
+  const stored = rows.map((row) => row.feed_id)
+  return [
+    ...without(acknowledged, stored).map((id) => `lost: ${id} was acknowledged and is not stored`),
+    ...without(stored, acknowledged).map((id) => `invented: ${id} is stored and was never acknowledged`),
+  ]
+}
+
+/** Positions are dense, and each stored product is announced by exactly one change. */
+async function logProblems({ databaseUrl }: Evidence): Promise<string[]> {
+  const [bounds] = await onServer<{ first: string; last: string; count: string }>(
+    databaseUrl,
+    'SELECT min(position) AS first, max(position) AS last, count(*) FROM changes',
+  )
+  const isDense = Number(bounds!.last) - Number(bounds!.first) + 1 === Number(bounds!.count)
+  const announced = await onServer<{ id: string; times: string }>(
+    databaseUrl,
+    `SELECT p.id, count(a.id) AS times
+       FROM products p
+       LEFT JOIN (SELECT jsonb_array_elements_text(data -> 'ids') AS id FROM changes WHERE data ? 'ids') a ON a.id = p.id::text
+      GROUP BY p.id HAVING count(a.id) <> 1`,
+  )
+  return [
+    ...(isDense ? [] : [`the log has a hole between ${bounds!.first} and ${bounds!.last}`]),
+    ...announced.map((row) => `product ${row.id} is announced ${row.times} times`),
+  ]
+}
+
+/** The socket heard every change after its first position, once, in order, and nothing else. */
+async function socketProblems({ databaseUrl, client }: Evidence): Promise<string[]> {
+  const positions = client.seen.map((change) => change.position)
+  const isOrdered = positions.every((position, n) => n === 0 || position > positions[n - 1]!)
+  const rows = await onServer<{ id: string; position: string }>(databaseUrl, 'SELECT id, position FROM changes')
+  const first = positions[0] ?? 0
+  const committed = rows.filter((row) => Number(row.position) >= first).map((row) => row.id)
+  const heard = client.seen.map((change) => change.id)
+  return [
+    ...(isOrdered ? [] : ['the socket heard positions out of order or twice']),
+    ...(client.gaps === 0 ? [] : [`the socket was told of ${client.gaps} gaps`]),
+    ...without(committed, heard).map((id) => `the socket never heard of change ${id}`),
+    ...without(heard, committed).map((id) => `the socket heard of change ${id}, which is not in the log`),
+  ]
+}
+
+/** One mail per created product (or one for an upload or import as a whole), the same Message-ID at most once more per crash. */
+async function mailProblems({ databaseUrl, mail, work, server }: Evidence): Promise<string[]> {
+  const perUpload = `SELECT coalesce(sum(CASE WHEN created_count > 0 THEN created_count
+    WHEN existing_count + problematic_count > 0 THEN 1 ELSE 0 END), 0) AS count FROM uploads WHERE failure IS NULL`
+  const expected = work === 'import' ? 1 : await count(databaseUrl, perUpload)
+  const times = new Map<string, number>()
+  for (const { messageId } of mail) times.set(messageId, (times.get(messageId) ?? 0) + 1)
+  const repeated = [...times].filter(([, n]) => n > 1 + server.deaths)
+  return [
+    ...(times.size === expected ? [] : [`${expected} mails were due, ${times.size} different ones arrived`]),
+    ...repeated.map(([id, n]) => `mail ${id} arrived ${n} times after ${server.deaths} deaths`),
+  ]
+}
+
+async function leftoverProblems({ databaseUrl }: Evidence): Promise<string[]> {
+  const parked = await count(databaseUrl, 'SELECT count(*) FROM parked_changes')
+  const failed = await count(databaseUrl, 'SELECT count(*) FROM deliveries_failed')
+  return [
+    ...(parked === 0 ? [] : [`${parked} changes were parked`]),
+    ...(failed === 0 ? [] : [`${failed} mails were given up`]),
+  ]
+}
+
+/** Members of `left` that `right` does not have, counted: a second occurrence needs a second partner. */
+function without(left: readonly string[], right: readonly string[]): string[] {
+  const counts = new Map<string, number>()
+  for (const word of right) counts.set(word, (counts.get(word) ?? 0) + 1)
+  return left.filter((word) => {
+    const n = counts.get(word) ?? 0
+    counts.set(word, n - 1)
+    return n <= 0
+  })
+}
+
+async function count(url: string, text: string): Promise<number> {
+  const [row] = await onServer<{ count: string }>(url, text)
+  return Number(row!.count)
+}
