@@ -1,0 +1,78 @@
+import { FeedError } from './feed-error.ts'
+import { createItemReader, type FeedEntry } from './item-reader.ts'
+import { createXmlReader, type XmlHandlers } from './xml-reader.ts'
+
+export { FeedError } from './feed-error.ts'
+export type { FeedEntry, FeedProblem } from './item-reader.ts'
+
+/** Bytes parsed before looking at the clock: about half a millisecond of work. */
+const PIECE_BYTES = 32 * 1024
+/** After this long other requests get their turn. */
+const BREATH_MS = 5
+const BATCH_ITEMS = 1_000
+/** A batch ends early after so many bytes of the file: texts of its items may keep alive the chunks they were cut from. */
+const BATCH_BYTES = 8 * 1024 * 1024
+
+export interface WellFormedCheck {
+  write(chunk: Buffer): void
+  end(): void
+}
+
+/** Follows a document while it arrives; `write` and `end` throw FeedError where it stops being well-formed. */
+export function checkWellFormed(): WellFormedCheck {
+  return createXmlReader()
+}
+
+/** Checks a whole stored document without ever holding the event loop for long. Throws FeedError. */
+export async function requireWellFormed(source: AsyncIterable<Buffer>): Promise<void> {
+  for await (const _ of parse(source)) continue
+}
+
+export interface ReadOptions {
+  /** Most items in one batch; default 1,000. */
+  batchItems?: number
+  /** Items up to this number are passed over; the first one yielded has the number after it. */
+  skipItems?: number
+}
+
+/**
+ * Reads a feed and yields its items in file order, a batch at a time; throws FeedError when the document turns out not to be well-formed.
+ * Memory stays flat whatever the size of the file, and the event loop is given back every few milliseconds.
+ */
+export async function* readFeed(source: AsyncIterable<Buffer>, options: ReadOptions = {}): AsyncGenerator<FeedEntry[]> {
+  const batchItems = options.batchItems ?? BATCH_ITEMS
+  let entries: FeedEntry[] = []
+  let batchBytes = 0
+  const handlers = createItemReader({ skipItems: options.skipItems ?? 0, onItem: (entry) => entries.push(entry) })
+
+  for await (const bytes of parse(source, handlers)) {
+    batchBytes += bytes
+    while (entries.length >= batchItems || (batchBytes >= BATCH_BYTES && entries.length > 0)) {
+      yield entries.splice(0, batchItems)
+      batchBytes = 0
+    }
+  }
+  if (entries.length > 0) yield entries
+}
+
+/** Parses piece by piece and yields the size of each. */
+async function* parse(source: AsyncIterable<Buffer>, handlers?: XmlHandlers): AsyncGenerator<number> {
+  const reader = createXmlReader(handlers)
+  let since = performance.now()
+  for await (const chunk of source) {
+    for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
+      const piece = chunk.subarray(at, at + PIECE_BYTES)
+      reader.write(piece)
+      yield piece.length
+      if (performance.now() - since < BREATH_MS) continue
+      await new Promise((resolve) => setImmediate(resolve))
+      since = performance.now()
+    }
+  }
+  reader.end()
+  yield 0
+}
+
+export function isFeedError(error: unknown): error is FeedError {
+  return error instanceof FeedError
+}
