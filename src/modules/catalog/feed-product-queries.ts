@@ -1,0 +1,126 @@
+import { join, raw, sql, type Sql } from '../../platform/db/sql.ts'
+import type { Queryable, Tx } from '../../platform/db/db.ts'
+import type { Timestamp } from '../../platform/clock.ts'
+import { feedColumns } from './feed-columns.ts'
+import type { FeedProduct } from './feed/feed-item.ts'
+import { countChanges } from './product-counts.ts'
+import { ownerPresent } from './deleted-owners.ts'
+
+export interface StoredFeedProduct {
+  id: string
+  feedId: string
+}
+
+/** A feed product about to be stored; `place` is its place in the feed, which spreads the times. */
+export interface NewFeedProduct {
+  id: string
+  place: number
+  product: FeedProduct
+}
+
+const columnNames = feedColumns.map((column) => column.column)
+const columns = raw(columnNames.join(', '))
+const newValues = raw(columnNames.map((name) => `n.${name}`).join(', '))
+const oldValues = raw(columnNames.map((name) => `p.${name}`).join(', '))
+const assignments = raw(columnNames.map((name) => `${name} = n.${name}`).join(', '))
+
+/** The price of the product: the lowest that the feed names (contracts/README.md, decision 1). */
+function lowestPrice(product: FeedProduct): number {
+  return Math.min(product.price, product.salePrice ?? product.price, product.finalPrice ?? product.price)
+}
+
+/** The products as a relation with one column per stored field; one array per column keeps the text the same for every number of rows. */
+function incoming(rows: readonly NewFeedProduct[]): Sql {
+  const arrays = feedColumns.map(
+    ({ key, type }) => sql`${rows.map((row) => row.product[key])}::${raw(type === 'numeric' ? 'numeric' : type)}[]`,
+  )
+  return sql`
+    SELECT * FROM unnest(
+      ${rows.map((row) => row.id)}::uuid[], ${rows.map((row) => row.place)}::integer[],
+      ${rows.map((row) => lowestPrice(row.product))}::bigint[], ${rows.map((row) => row.product.quantity)}::integer[],
+      ${join(arrays)}
+    ) WITH ORDINALITY AS n (id, place, price, quantity, ${columns}, ordinal)`
+}
+
+/** Inserts the rows in the given order, with their stock, and counts them; leaves out those whose feed id is taken. */
+export async function insertRows(
+  tx: Tx,
+  ownerId: string,
+  rows: readonly NewFeedProduct[],
+  now: Timestamp,
+): Promise<StoredFeedProduct[]> {
+  return tx.rows<StoredFeedProduct>(sql`
+    WITH n AS MATERIALIZED (${incoming(rows)}
+    ), inserted AS (
+      INSERT INTO products (id, owner_id, price, state, created, updated, ${columns})
+      SELECT n.id, ${ownerId}, n.price, 'AVAILABLE', t.at, t.at, ${newValues}
+      FROM n, LATERAL (SELECT ${now}::timestamptz + n.place * interval '1 microsecond' AS at) t
+      ORDER BY n.ordinal
+      ON CONFLICT (feed_id) WHERE feed_id IS NOT NULL AND deleted IS NULL DO NOTHING
+      RETURNING id, feed_id, condition, gender, brand
+    ), stocked AS (
+      INSERT INTO stock_levels (product_id, variant, quantity)
+      SELECT inserted.id, 'default', n.quantity FROM inserted JOIN n USING (id)
+    ), counted AS (${countChanges(sql`(SELECT condition, gender, brand, 1 AS change FROM inserted) appeared`)}
+    )
+    SELECT id, feed_id AS "feedId" FROM inserted`)
+}
+
+export interface LockedFeedProduct extends StoredFeedProduct {
+  ownerId: string
+}
+
+/** Locks the stored products that bear these feed ids, in one order for every caller. */
+export async function lockByFeedIds(tx: Tx, feedIds: readonly string[]): Promise<LockedFeedProduct[]> {
+  return tx.rows<LockedFeedProduct>(sql`
+    SELECT id, feed_id AS "feedId", owner_id AS "ownerId" FROM products
+    WHERE feed_id = ANY(${feedIds}) AND feed_id IS NOT NULL AND deleted IS NULL
+    ORDER BY feed_id FOR UPDATE`)
+}
+
+/** Writes the new values into products that the caller has locked, and their stock; returns the ids of those that differed. */
+export async function updateRows(tx: Tx, rows: readonly NewFeedProduct[], now: Timestamp): Promise<string[]> {
+  const changed = await tx.rows<{ id: string }>(sql`
+    WITH n AS MATERIALIZED (${incoming(rows)}
+    ), before AS MATERIALIZED (
+      SELECT p.id, p.condition, p.gender, p.brand, p.state, s.quantity,
+        (n.price, ${newValues}) IS DISTINCT FROM (p.price, ${oldValues}) AS differs
+      FROM n JOIN products p ON p.id = n.id
+      LEFT JOIN stock_levels s ON s.product_id = p.id AND s.variant = 'default'
+    ), restocked AS (
+      INSERT INTO stock_levels (product_id, variant, quantity)
+      SELECT n.id, 'default', n.quantity FROM n JOIN before USING (id)
+      WHERE before.quantity IS DISTINCT FROM n.quantity ORDER BY n.id
+      ON CONFLICT (product_id, variant) DO UPDATE SET quantity = excluded.quantity
+      RETURNING product_id
+    ), touched AS MATERIALIZED (
+      SELECT id FROM before WHERE differs UNION SELECT product_id FROM restocked
+    ), updated AS (
+      UPDATE products p
+      SET price = n.price, updated = ${now}::timestamptz + n.place * interval '1 microsecond', ${assignments}
+      FROM n JOIN touched USING (id) WHERE p.id = n.id
+      RETURNING p.id, p.condition, p.gender, p.brand, p.state
+    ), counted AS (${countChanges(sql`(
+      SELECT condition, gender, brand, 1 AS change FROM updated WHERE state = 'AVAILABLE'
+      UNION ALL
+      SELECT condition, gender, brand, -1 FROM before JOIN touched USING (id) WHERE state = 'AVAILABLE') moved`)}
+    )
+    SELECT id FROM updated`)
+  return changed.map((row) => row.id)
+}
+
+const selected = raw(feedColumns.map(({ key, column }) => `p.${column} AS "${key}"`).join(', '))
+
+/** The listed feed products after a feed id, by feed id. */
+export async function listAfterFeedId(
+  db: Queryable,
+  { after, ownerId, limit }: { after: string; ownerId?: string | undefined; limit: number },
+): Promise<FeedProduct[]> {
+  const owned = ownerId === undefined ? sql`true` : sql`p.owner_id = ${ownerId}`
+  return db.rows<FeedProduct>(sql`
+    SELECT ${selected}, coalesce((SELECT sum(quantity) FROM stock_levels WHERE product_id = p.id), 0)::bigint AS quantity
+    FROM products p
+    WHERE p.feed_id > ${after} AND p.feed_id IS NOT NULL AND p.deleted IS NULL AND p.state = 'AVAILABLE'
+      AND ${owned} AND ${ownerPresent}
+    ORDER BY p.feed_id LIMIT ${limit}`)
+}
