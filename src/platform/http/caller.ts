@@ -14,6 +14,8 @@ export interface Caller {
   signInId: string | null
   /** `session` is the only one that a browser sends by itself, so the only one CSRF rules look at. */
   via: 'token' | 'oauth' | 'jwt' | 'session' | 'basic'
+  /** When the credential ends by itself, in Unix milliseconds; absent when it does not. What was opened with it ends then, too. */
+  expiresAt?: number
 }
 
 export interface Credentials {
