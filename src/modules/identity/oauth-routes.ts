@@ -1,0 +1,128 @@
+import { Type, type Static } from 'typebox'
+
+import type { App, BodyType } from '../../platform/http/app.ts'
+import { InvalidError } from '../../platform/errors.ts'
+import { requireClient } from './oauth-clients.ts'
+import { grantByPassword, grantByRefresh, introspectToken, revokeOauthToken } from './oauth.ts'
+
+const tags = ['OAuth2']
+const text = (description: string) => Type.Optional(Type.String({ description }))
+
+const clientMembers = {
+  client_id: text('Unless the client authenticates by HTTP Basic.'),
+  client_secret: text('The same.'),
+}
+
+const tokenBody = Type.Object({
+  ...clientMembers,
+  grant_type: text('`password` or `refresh_token`.'),
+  username: text('User name or e-mail; with `password`.'),
+  password: text('With `password`.'),
+  refresh_token: text('With `refresh_token`.'),
+  scope: text('Words out of `read` and `write`; default both, or what was granted.'),
+})
+
+const aboutTokenBody = Type.Object({ ...clientMembers, token: text('Required.'), token_type_hint: text('Not needed.') })
+
+const oauthPairSchema = Type.Object({
+  access_token: Type.String(),
+  refresh_token: Type.String(),
+  expires_in: Type.Integer(),
+  token_type: Type.Literal('Bearer'),
+  scope: Type.String(),
+})
+
+const introspectionSchema = Type.Object({
+  active: Type.Boolean(),
+  scope: Type.Optional(Type.String()),
+  username: Type.Optional(Type.String()),
+  client_id: Type.Optional(Type.String()),
+  exp: Type.Optional(Type.Integer()),
+})
+
+/** The password flow of OAuth2; errors have the form of RFC 6749, section 5.2. */
+export function oauthRoutes(app: App): void {
+  const bodyTypes: readonly BodyType[] = ['form', 'multipart', 'json']
+  const config = { access: 'open', answersSecret: true, bodyTypes, errorFormat: 'oauth', errors: [401] } as const
+
+  app.post(
+    '/oauth/token/',
+    {
+      config,
+      onRequest: neverStored,
+      schema: {
+        tags,
+        operationId: 'issueOauthToken',
+        summary: 'Get an OAuth2 token pair',
+        body: tokenBody,
+        response: { 200: oauthPairSchema },
+      },
+    },
+    async (request) => grantToken(app, request.headers.authorization, request.body, request.ip),
+  )
+
+  app.post(
+    '/oauth/revoke_token/',
+    {
+      config,
+      onRequest: neverStored,
+      schema: {
+        tags,
+        operationId: 'revokeOauthToken',
+        summary: 'Revoke a token of this client',
+        body: aboutTokenBody,
+        response: { 200: Type.Null({ description: 'Whether or not the token existed.' }) },
+      },
+    },
+    async (request, reply) => {
+      const clientId = await requireClient(app.db, request.headers.authorization, request.body)
+      const token = requireMember(request.body.token, 'token')
+      await app.db.transaction((tx) => revokeOauthToken(tx, clientId, token, app.clock.now()))
+      return reply.code(200).send(null)
+    },
+  )
+
+  app.post(
+    '/oauth/introspect/',
+    {
+      config,
+      onRequest: neverStored,
+      schema: {
+        tags,
+        operationId: 'introspectOauthToken',
+        summary: 'Tell what a token stands for',
+        body: aboutTokenBody,
+        response: { 200: introspectionSchema },
+      },
+    },
+    async (request) => {
+      await requireClient(app.db, request.headers.authorization, request.body)
+      return introspectToken(app.db, requireMember(request.body.token, 'token'), app.clock.now())
+    },
+  )
+}
+
+/** On errors as well, so before anything can fail. */
+async function neverStored(_request: unknown, reply: { header(name: string, value: string): unknown }): Promise<void> {
+  reply.header('cache-control', 'no-store')
+  reply.header('pragma', 'no-cache')
+}
+
+async function grantToken(app: App, authorization: string | undefined, body: Static<typeof tokenBody>, ip: string) {
+  const { grant_type: grantType, scope } = body
+  if (grantType !== 'password' && grantType !== 'refresh_token') {
+    throw new InvalidError('The grant type must be password or refresh_token.', { code: 'unsupported_grant_type' })
+  }
+  const clientId = await requireClient(app.db, authorization, body)
+  if (grantType === 'refresh_token') {
+    return grantByRefresh(app, clientId, requireMember(body.refresh_token, 'refresh_token'), scope)
+  }
+  const username = requireMember(body.username, 'username')
+  const password = requireMember(body.password, 'password')
+  return grantByPassword(app, clientId, { username, password, ip }, scope)
+}
+
+function requireMember(value: string | undefined, name: string): string {
+  if (value === undefined || value === '') throw new InvalidError(`${name} is missing.`, { code: 'invalid_request' })
+  return value
+}
