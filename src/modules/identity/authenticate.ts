@@ -83,7 +83,8 @@ async function authenticateBasic(
   { ip }: Credentials,
 ): Promise<Caller> {
   const attempt = { username: shown.username, password: shown.password, ip }
-  const verdict = await checkSignIn(context, attempt, { hidesUnknown: true, isRemembered: verified.isRemembered })
+  const isRemembered = (account: Account) => verified.isRemembered(account, shown.password)
+  const verdict = await checkSignIn(context, attempt, { hidesUnknown: true, isRemembered })
   if (verdict.outcome !== 'right') throw new UnauthenticatedError('Invalid username or password.')
   verified.remember(verdict.account, shown.password)
   return { ...callerOf(verdict.account), signInId: null, scopes: ALL_SCOPES, via: 'basic' }

@@ -2,7 +2,8 @@ import type { Context } from '../module.ts'
 import type { Sweep } from '../../platform/sweep.ts'
 import type { Db, Tx } from '../../platform/db/db.ts'
 import { deleteEndedSignIns, deleteExpiredCredentials } from './sign-in-queries.ts'
-import { deleteOldFailures } from './sign-in-failures.ts'
+import { deleteFailuresBefore } from './sign-in-failure-queries.ts'
+import { FAILURE_WINDOW_MS } from './sign-in-failures.ts'
 
 /** Rows per transaction: short enough that a sign-in never waits for the clean-up. */
 const BATCH = 1_000
@@ -29,7 +30,8 @@ export function failureCleanUp({ db, clock, log }: Context): Sweep {
     name: 'identity.delete-old-failures',
     everySeconds: FAILURES_EVERY_SECONDS,
     run: async () => {
-      const counters = await inBatches(db, (tx) => deleteOldFailures(tx, clock.now(), BATCH))
+      const windowStart = new Date(clock.now().getTime() - FAILURE_WINDOW_MS)
+      const counters = await inBatches(db, (tx) => deleteFailuresBefore(tx, windowStart, BATCH))
       if (counters > 0) log.debug({ counters }, 'old sign-in failures deleted')
     },
   }

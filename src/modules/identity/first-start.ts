@@ -5,9 +5,10 @@ import { ConfigError, type Config } from '../../platform/config.ts'
 import { InvalidError } from '../../platform/errors.ts'
 import type { Db, Tx } from '../../platform/db/db.ts'
 import { readOrCreateSecret, writeOwnerOnly } from '../../platform/secrets.ts'
-import { hasClient, insertClient, saveClient } from './oauth-clients.ts'
+import { hasClient, insertClient, saveClient } from './oauth-queries.ts'
 import { createAccount } from './accounts.ts'
 import { prepareAccount, type NewUser } from './operator.ts'
+import { digestOf } from './tokens.ts'
 import { hasSuperuser } from './users-queries.ts'
 
 /** Any fixed number: of several processes that start at once, one creates the superuser. */
@@ -71,10 +72,10 @@ function asConfigError(error: unknown): never {
 export async function ensureOauthClient({ db, config }: FirstStart): Promise<void> {
   const { oauthClientId: id, oauthClientSecret } = config
   if (oauthClientSecret !== undefined) {
-    await db.transaction((tx) => saveClient(tx, id, oauthClientSecret))
+    await db.transaction((tx) => saveClient(tx, id, digestOf(oauthClientSecret)))
     return
   }
   if (await hasClient(db, id)) return
   const secret = await readOrCreateSecret(config.dataDir, 'oauth-client-secret', 32)
-  await db.transaction((tx) => insertClient(tx, id, secret))
+  await db.transaction((tx) => insertClient(tx, id, digestOf(secret)))
 }

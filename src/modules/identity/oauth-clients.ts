@@ -1,9 +1,9 @@
 import { timingSafeEqual } from 'node:crypto'
 
-import { sql } from '../../platform/db/sql.ts'
-import type { Queryable, Tx } from '../../platform/db/db.ts'
+import type { Queryable } from '../../platform/db/db.ts'
 import { UnauthenticatedError } from '../../platform/errors.ts'
 import { decodeBasic } from './credentials.ts'
+import { findClientSecret } from './oauth-queries.ts'
 import { digestOf } from './tokens.ts'
 
 interface ShownClient {
@@ -64,25 +64,6 @@ function formDecoded(text: string): string | undefined {
 async function isRightClient(db: Queryable, { id, secret }: ShownClient): Promise<boolean> {
   // A decoded `%00` would be refused by the database.
   if (id.length > LONGEST_CLIENT_ID || id.includes('\0')) return false
-  const client = await db.row<{ secretHash: Buffer }>(sql`
-    SELECT secret_hash AS "secretHash" FROM oauth_clients WHERE id = ${id}`)
-  return client !== undefined && timingSafeEqual(client.secretHash, digestOf(secret))
-}
-
-export async function hasClient(db: Queryable, id: string): Promise<boolean> {
-  return (await db.row(sql`SELECT 1 FROM oauth_clients WHERE id = ${id}`)) !== undefined
-}
-
-/** Creates the client, or gives an existing one this secret; a client that has it already is left alone. */
-export async function saveClient(tx: Tx, id: string, secret: string): Promise<void> {
-  await tx.run(sql`
-    INSERT INTO oauth_clients AS c (id, secret_hash) VALUES (${id}, ${digestOf(secret)})
-    ON CONFLICT (id) DO UPDATE SET secret_hash = excluded.secret_hash, updated_at = now()
-    WHERE c.secret_hash <> excluded.secret_hash`)
-}
-
-/** Creates the client unless another process was faster. */
-export async function insertClient(tx: Tx, id: string, secret: string): Promise<void> {
-  await tx.run(sql`
-    INSERT INTO oauth_clients (id, secret_hash) VALUES (${id}, ${digestOf(secret)}) ON CONFLICT (id) DO NOTHING`)
+  const secretHash = await findClientSecret(db, id)
+  return secretHash !== undefined && timingSafeEqual(secretHash, digestOf(secret))
 }

@@ -1,15 +1,13 @@
 import { recordChange } from '../../changes/index.ts'
 import { InvalidError } from '../../platform/errors.ts'
 import type { Scope } from '../../platform/http/caller.ts'
-import type { Tx } from '../../platform/db/db.ts'
-import { sql } from '../../platform/db/sql.ts'
-import type { Timestamp } from '../../platform/clock.ts'
-import type { Queryable } from '../../platform/db/db.ts'
+import type { Queryable, Tx } from '../../platform/db/db.ts'
 import { issueOauthPair, type OauthPair } from './issue.ts'
+import { findOauthCredential } from './oauth-queries.ts'
 import { renewSignIn } from './refresh.ts'
 import { revokeSignIn, signIn, type SignInAttempt, type SignInContext } from './sign-in.ts'
 import { spendCredentials } from './sign-in-queries.ts'
-import { ALL_SCOPES, digestOf, type CredentialKind } from './tokens.ts'
+import { ALL_SCOPES, digestOf } from './tokens.ts'
 import { accessTokenRevoked, audienceOf } from './topics.ts'
 
 /** The password grant (RFC 6749, section 4.3). */
@@ -69,32 +67,12 @@ function invalidScope(): InvalidError {
   return new InvalidError('The requested scope is unknown or exceeds what was granted.', { code: 'invalid_scope' })
 }
 
-interface OauthCredential {
-  kind: CredentialKind
-  signInId: string
-  userId: string
-  username: string
-  clientId: string
-  scopes: Scope[]
-  expiresAt: Timestamp
-  isLive: boolean
-}
-
-function findOauthCredential(db: Queryable, token: string, now: Date): Promise<OauthCredential | undefined> {
-  return db.row<OauthCredential>(sql`
-    SELECT c.kind, c.sign_in_id AS "signInId", s.user_id AS "userId", u.username, s.client_id AS "clientId", c.scopes,
-      c.expires_at AS "expiresAt", (c.spent_at IS NULL AND c.expires_at > ${now} AND s.revoked_at IS NULL
-        AND u.deleted IS NULL AND u.is_active) AS "isLive"
-    FROM credentials c JOIN sign_ins s ON s.id = c.sign_in_id JOIN users u ON u.id = s.user_id
-    WHERE c.digest = ${digestOf(token)} AND c.kind IN ('oauth-access', 'oauth-refresh')`)
-}
-
 /**
  * Ends a token of this client (RFC 7009): an access token alone, a refresh token with its whole sign-in. Whatever is not a live token of
  * this client is left as it is.
  */
 export async function revokeOauthToken(tx: Tx, clientId: string, token: string, now: Date): Promise<void> {
-  const credential = await findOauthCredential(tx, token, now)
+  const credential = await findOauthCredential(tx, digestOf(token), now)
   if (!credential?.isLive || credential.clientId !== clientId) return
   const { kind, signInId, userId } = credential
   if (kind === 'oauth-refresh') return revokeSignIn(tx, signInId, 'revoked-by-client')
@@ -111,7 +89,7 @@ export async function revokeOauthToken(tx: Tx, clientId: string, token: string, 
 
 /** What a token stands for now (RFC 7662). */
 export async function introspectToken(db: Queryable, token: string, now: Date) {
-  const credential = await findOauthCredential(db, token, now)
+  const credential = await findOauthCredential(db, digestOf(token), now)
   if (!credential?.isLive) return { active: false }
   return {
     active: true,

@@ -7,15 +7,8 @@ import type { SoukError } from '../../platform/errors.ts'
 import { newId } from '../../platform/ids.ts'
 import { loginName } from './account-rules.ts'
 import { passwordHashing } from './passwords.ts'
-import {
-  addressOf,
-  countFailure,
-  findAccountWithFailures,
-  refuseIfBlocked,
-  saveLastLogin,
-  unknownSubject,
-  type FailureKey,
-} from './sign-in-failures.ts'
+import { findAccountWithFailures, saveLastLogin, type FailureKey } from './sign-in-failure-queries.ts'
+import { addressOf, countFailure, refuseIfBlocked, unknownSubject } from './sign-in-failures.ts'
 import { insertSignIn, markSignInRevoked, type SignInKind } from './sign-in-queries.ts'
 import { latestEnd, type NewCredential } from './tokens.ts'
 import { audienceOf, signInCreated, signInRevoked } from './topics.ts'
@@ -42,7 +35,7 @@ interface CheckOptions {
   /** The answer does not tell whether the name exists, so its time must not either. */
   hidesUnknown: boolean
   /** Spares the hashing of a pair that was found right a moment ago. */
-  isRemembered?: (account: Account, password: string) => boolean
+  isRemembered?: (account: Account) => boolean
 }
 
 /** No name is longer, in UTF-16 units; what is cut off belongs to a name that nobody has. */
@@ -58,10 +51,11 @@ export async function checkSignIn(
   const limit = config.identity.signinFailureLimit
   const name = loginName(attempt.username.slice(0, LONGEST_NAME))
   const address = addressOf(attempt.ip)
-  const { account, blockingFailureAt } = await findAccountWithFailures(db, name, address, limit)
-  if (limit > 0) refuseIfBlocked(blockingFailureAt, clock.now())
+  const unknown = unknownSubject(name)
+  const { account, blockingFailureAt } = await findAccountWithFailures(db, name, { unknown, address, limit })
+  refuseIfBlocked(blockingFailureAt, limit, clock.now())
 
-  const failures: FailureKey = { subject: account?.id ?? unknownSubject(name), address, limit }
+  const failures: FailureKey = { subject: account?.id ?? unknown, address, limit }
   const refusal = await refusalOf(account, attempt.password, options)
   if (account !== undefined && refusal === undefined) return { outcome: 'right', account, failures }
   await countFailure(db, failures, clock.now())
@@ -77,7 +71,7 @@ async function refusalOf(
     if (hidesUnknown) await passwordHashing.checkNobody(password)
     return 'unknown'
   }
-  const isRight = isRemembered?.(account, password) || (await passwordHashing.isRight(account.passwordHash, password))
+  const isRight = isRemembered?.(account) || (await passwordHashing.isRight(account.passwordHash, password))
   if (!account.isActive) return 'inactive'
   return isRight ? undefined : 'wrong-password'
 }
@@ -111,8 +105,10 @@ export async function signIn<Answer>(
   const { account, failures } = verdict
   const now = context.clock.now()
   return context.db.transaction(async (tx) => {
-    // A password change or deletion that committed while we hashed has ended this attempt as well.
-    if (!(await saveLastLogin(tx, account, failures, now))) throw plan.refuse('wrong-password')
+    const saved = await saveLastLogin(tx, account, failures)
+    // A password change or deletion that committed while we hashed has ended this attempt as well, and so have guesses beside it.
+    if (saved === undefined) throw plan.refuse('wrong-password')
+    refuseIfBlocked(saved.blockingFailureAt, failures.limit, now)
     const signInId = newId()
     const issued = plan.issue(account, signInId, now)
     await openSignIn(tx, { id: signInId, user: account, kind: plan.kind, clientId: plan.clientId ?? null }, issued)

@@ -1,7 +1,6 @@
 import type { Static } from 'typebox'
 
 import type { App } from '../../platform/http/app.ts'
-import { ConflictError, InvalidError } from '../../platform/errors.ts'
 import { newId } from '../../platform/ids.ts'
 import { createAccount } from './accounts.ts'
 import { emailFault, nameFault, passwordFault, refuseFaults, usernameFault } from './account-rules.ts'
@@ -133,20 +132,15 @@ async function createUser(app: App, body: Static<typeof createUserBody>): Promis
 
 async function createFeedUser(app: App, body: Static<typeof feedSignUpBody>): Promise<void> {
   const { email, password, username, first_name: firstName = '', last_name: lastName = '' } = body
-  try {
-    refuseFaults({
-      username: usernameFault(username),
-      email: emailFault(email),
-      password: passwordFault(password, app.config.identity.passwordMinLength),
-      first_name: nameFault(firstName, 150),
-      last_name: nameFault(lastName, 150),
-    })
-    const passwordHash = await passwordHashing.hash(password)
-    await app.db.transaction((tx) => createAccount(tx, { username, email, passwordHash, firstName, lastName }))
-  } catch (error) {
-    if (error instanceof InvalidError && error.errors) throw new ConflictError(error.message, { errors: error.errors })
-    throw error
-  }
+  refuseFaults({
+    username: usernameFault(username),
+    email: emailFault(email),
+    password: passwordFault(password, app.config.identity.passwordMinLength),
+    first_name: nameFault(firstName, 150),
+    last_name: nameFault(lastName, 150),
+  })
+  const passwordHash = await passwordHashing.hash(password)
+  await app.db.transaction((tx) => createAccount(tx, { username, email, passwordHash, firstName, lastName }))
 }
 
 async function register(app: App, body: Static<typeof registerBody>): Promise<void> {
