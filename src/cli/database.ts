@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import type { Config } from '../platform/config.ts'
 import { createDb, type Db } from '../platform/db/db.ts'
-import { checkReachable, startEmbeddedPostgres } from '../platform/db/embedded.ts'
+import { checkReachable, findEmbeddedPostgres, startEmbeddedPostgres } from '../platform/db/embedded.ts'
 import { migrate } from '../platform/db/migrate.ts'
 import type { Logger } from '../platform/log.ts'
 import { UsageError } from './command.ts'
@@ -19,10 +19,14 @@ export interface OpenDatabase {
 
 /**
  * Opens the database of the settings and migrates it: the server at DATABASE_URL, or the embedded one in the data folder.
- * Throws UsageError with a sentence a person can act on when it cannot.
+ * With `mayShare` an embedded one that another process runs is used beside it. Throws UsageError with a sentence a person can act on.
  */
-export async function openDatabase(config: Config, log: Logger): Promise<OpenDatabase> {
-  const server = await openServer(config, log)
+export async function openDatabase(
+  config: Config,
+  log: Logger,
+  options: { mayShare?: boolean } = {},
+): Promise<OpenDatabase> {
+  const server = await openServer(config, log, options.mayShare ?? false)
   const db = createDb({ url: server.url, poolSize: config.databasePoolSize, applicationName: 'souk', log })
   try {
     const applied = await migrate(db, migrationsFolder(), log)
@@ -44,9 +48,13 @@ interface Server {
   stop(): Promise<void>
 }
 
-async function openServer(config: Config, log: Logger): Promise<Server> {
+async function openServer(config: Config, log: Logger, mayShare: boolean): Promise<Server> {
   try {
-    if (config.databaseUrl === undefined) return await startEmbeddedPostgres({ dataDir: config.dataDir, log })
+    if (config.databaseUrl === undefined) {
+      const shared = mayShare ? await findEmbeddedPostgres(config.dataDir) : undefined
+      if (shared !== undefined) return { url: shared, stop: async () => undefined }
+      return await startEmbeddedPostgres({ dataDir: config.dataDir, log })
+    }
     await checkReachable(config.databaseUrl)
     return { url: config.databaseUrl, stop: async () => undefined }
   } catch (error) {

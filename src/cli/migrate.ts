@@ -13,7 +13,7 @@ to migrate before the processes of a new version start. Several at once are safe
   async run() {
     const config = loadConfig()
     const log = createLogger(config.log)
-    const database = await openDatabase(config, log)
+    const database = await openDatabase(config, log, { mayShare: true })
     try {
       log.info(
         { applied: database.applied },
