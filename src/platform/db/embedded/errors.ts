@@ -25,22 +25,26 @@ export class DataFolderInUseError extends EmbeddedPostgresError {
 const MAX_QUOTE = 2_000
 
 /** Turns what `initdb` or `postgres` wrote before it gave up into a sentence. */
-export function explainOutput(output: string, place: { dataDir: string; logFile: string }): EmbeddedPostgresError {
-  if (/No space left on device|Disk quota exceeded/.test(output))
-    return new EmbeddedPostgresError(diskFullSentence(place.dataDir))
-  if (/Read-only file system/.test(output)) return new EmbeddedPostgresError(readOnlySentence(place.dataDir))
-  const version = /initialized by PostgreSQL version (\S+),? which is not compatible with this version (\S+)/.exec(
-    output,
-  )
+export function explainOutput(
+  output: string,
+  place: { dataDir: string; logFile: string },
+  cause?: Error,
+): EmbeddedPostgresError {
+  return new EmbeddedPostgresError(sentenceFor(output, place), { cause })
+}
+
+function sentenceFor(output: string, { dataDir, logFile }: { dataDir: string; logFile: string }): string {
+  if (/No space left on device|Disk quota exceeded|Check free disk space/.test(output)) return diskFullSentence(dataDir)
+  if (/Read-only file system/.test(output)) return readOnlySentence(dataDir)
+  const version =
+    /initialized by PostgreSQL version ([\d.]+),? which is not compatible with this version ([\d.]*\d)/.exec(output)
   if (version !== null) {
-    return new EmbeddedPostgresError(
-      `The database in ${place.dataDir} was made by PostgreSQL ${version[1]}, and this Souk brings ${version[2]?.replace(/\.$/, '')}. ` +
-        'Start the earlier release of Souk, dump the database, and load the dump here.',
+    return (
+      `The database in ${dataDir} was made by PostgreSQL ${version[1]}, and this Souk brings ${version[2]}. ` +
+      'Start the earlier release of Souk, dump the database, and load the dump here.'
     )
   }
-  return new EmbeddedPostgresError(
-    `The embedded PostgreSQL did not start: ${lastComplaint(output)} (whole log: ${place.logFile})`,
-  )
+  return `The embedded PostgreSQL did not start: ${lastComplaint(output)} (whole log: ${logFile})`
 }
 
 /** Whether the server refused because processes of its predecessor have not ended yet; a moment later it may start. */

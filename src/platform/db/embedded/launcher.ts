@@ -8,6 +8,7 @@ import { serverAccount } from './account.ts'
 import { findBinaries } from './binaries.ts'
 import { ensureCluster, type Cluster } from './cluster.ts'
 import { ensureDatabase } from './database.ts'
+import { explainOutput } from './errors.ts'
 import { isLocked, lockFolder, type FolderLock } from './lock.ts'
 import { openLogFile, type LogFile } from './log-file.ts'
 import {
@@ -91,10 +92,13 @@ async function start(
   const socket = await openSocketFolder(cluster)
   undo.push(() => socket.remove())
 
+  const mark = await logFile.mark()
   const startOptions = { cluster, socket, logFile, log, signal }
   const postmaster = await startPostmaster(startOptions)
   undo.push(() => endChild(postmaster))
-  await ensureDatabase(socket.folder)
+  await ensureDatabase(socket.folder).catch(async (error: Error) => {
+    throw explainOutput(`${await logFile.readSince(mark)}\nFATAL:  ${error.message}`, cluster, error)
+  })
   signal?.throwIfAborted()
   return keepRunning(postmaster, startOptions, { firstStart, lock })
 }

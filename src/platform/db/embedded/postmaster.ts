@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile, rm, rmdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { Logger } from '../../log.ts'
@@ -85,7 +85,10 @@ function postmasterArguments(cluster: Cluster, socket: SocketFolder): string[] {
     logging_collector: 'off',
     log_destination: 'stderr',
     cluster_name: 'souk',
-    ...(cluster.durable ? {} : { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }),
+    // Statements that fail are answered to us, who know what they mean; in the log they would only fill the disk with people's data.
+    log_min_messages: 'log',
+    log_min_error_statement: 'panic',
+    ...(cluster.durable ? {} : { fsync: 'off', full_page_writes: 'off' }),
   }
   return [
     '-D',
@@ -134,6 +137,8 @@ export async function endOrphan(cluster: Cluster, log: Logger): Promise<void> {
     log.warn({ pid: file.pid }, 'ending the PostgreSQL that an earlier Souk left running')
     const start = await processStart(file.pid)
     await endPostmaster(file.pid, async () => (await processStart(file.pid)) !== start)
+    // A socket folder among the temporary files is empty by now; any other is not, and stays.
+    await rmdir(resolve(cluster.folder, file.socketFolder)).catch(() => undefined)
   } else if ((await processStart(file.pid)) !== undefined) {
     // The number belongs to somebody else by now, and PostgreSQL would wait for that one to end.
     await rm(join(cluster.folder, 'postmaster.pid'), { force: true })
