@@ -6,6 +6,7 @@ import type {
   RawRequestDefaultExpression,
   RawServerDefault,
 } from 'fastify'
+import type { TSchema } from 'typebox'
 
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
@@ -60,6 +61,8 @@ declare module 'fastify' {
     access?: Access
     /** What the body may be; default JSON where the schema has a body, else the body is ignored. Anything else is 415. */
     bodyTypes?: readonly BodyType[]
+    /** For the OpenAPI document: the shape of a body that is streamed and therefore has no `schema.body`. */
+    streamSchema?: TSchema
     /** Set where the answer carries a credential or secret: `Idempotency-Key` is ignored, so that no secret is stored. */
     answersSecret?: boolean
     /** Field errors of the schema answer this status instead of 400 (`POST /signup/` answers 409). */

@@ -1,0 +1,95 @@
+import { isUtf8 } from 'node:buffer'
+import { createHash } from 'node:crypto'
+import { parse as parseQuery } from 'node:querystring'
+
+import type { FastifyRequest } from 'fastify'
+
+import { InvalidError, UnsupportedMediaTypeError } from '../errors.ts'
+import type { BodyType } from './app.ts'
+import { requireCleanText } from './clean-text.ts'
+import { readBody, watchStream, type BodyLimits, type StreamLimits } from './read-body.ts'
+import { FormFields } from './validation.ts'
+
+export type ParseJson = (text: string) => unknown
+
+export interface ParsedBody {
+  value: unknown
+  /** SHA-256 of the bytes as they came; undefined for a stream. */
+  hash?: Buffer
+}
+
+/** More fields than any form of ours. */
+const MAX_FORM_FIELDS = 1_000
+
+/** Whether a request announces a body. `Content-Length: 0` is none, whatever its type. */
+export function hasBody(request: FastifyRequest): boolean {
+  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
+  return encoding !== undefined || (length !== undefined && Number(length) !== 0)
+}
+
+/** The kind of body this request brings, or 415 when the route does not take it. */
+export function requireBodyType(request: FastifyRequest, allowed: readonly BodyType[]): BodyType {
+  const mediaType = (request.headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase()
+  const literal = allowed.find((type) => type === mediaType)
+  if (literal !== undefined) return literal
+  const kind = kindOf(mediaType)
+  if (kind !== undefined && allowed.includes(kind)) return kind
+  throw new UnsupportedMediaTypeError(mediaType === '' ? 'Content-Type is missing.' : 'Unsupported media type.')
+}
+
+function kindOf(mediaType: string): BodyType | undefined {
+  if (mediaType === 'application/json' || /^application\/[\w.-]+\+json$/.test(mediaType)) return 'json'
+  if (mediaType === 'application/x-www-form-urlencoded') return 'form'
+  return mediaType === 'multipart/form-data' ? 'multipart' : undefined
+}
+
+/** Reads and parses the body, or hands on the stream where the route takes this media type unread. */
+export async function parseBody(
+  request: FastifyRequest,
+  type: BodyType,
+  limits: { body: BodyLimits; stream: StreamLimits; hash: boolean },
+  parseJson: ParseJson,
+): Promise<ParsedBody> {
+  if (type.includes('/')) {
+    watchStream(request.raw, limits.stream)
+    return { value: request.raw }
+  }
+  const bytes = await readBody(request.raw, limits.body)
+  const value = bytes.length === 0 ? undefined : await parseBytes(request, type, bytes, parseJson)
+  return limits.hash ? { value, hash: createHash('sha256').update(bytes).digest() } : { value }
+}
+
+async function parseBytes(
+  request: FastifyRequest,
+  type: BodyType,
+  bytes: Buffer,
+  parseJson: ParseJson,
+): Promise<unknown> {
+  if (type === 'multipart') return clean(new FormFields(await multipartFields(request, bytes)))
+  if (!isUtf8(bytes)) throw new InvalidError('The body is not valid UTF-8.')
+  const text = bytes.toString('utf8')
+  if (type === 'form') return clean(new FormFields(parseQuery(text, '&', '=', { maxKeys: MAX_FORM_FIELDS })))
+  const value = parseJson(text)
+  requireCleanText(value)
+  return value
+}
+
+function clean(form: FormFields): FormFields {
+  requireCleanText(form.values)
+  return form
+}
+
+/** Text fields of a multipart body; files are left out. The body is bounded and in memory already, so the platform's own parser serves. */
+async function multipartFields(request: FastifyRequest, bytes: Buffer): Promise<Record<string, unknown>> {
+  const response = new Response(new Uint8Array(bytes), {
+    headers: { 'content-type': request.headers['content-type'] ?? '' },
+  })
+  const form = await response.formData().catch(() => {
+    throw new InvalidError('The multipart body is malformed.')
+  })
+  const fields = Object.create(null) as Record<string, unknown>
+  for (const [name, value] of form.entries()) {
+    if (typeof value === 'string') fields[name] = value
+  }
+  return fields
+}

@@ -1,0 +1,84 @@
+import type { IncomingMessage } from 'node:http'
+
+import { InvalidError, PayloadTooLargeError } from '../errors.ts'
+import { RequestTimeoutError } from './server-errors.ts'
+
+export interface BodyLimits {
+  maxBytes: number
+  /** For the whole body, counted from when reading starts. */
+  timeoutMs: number
+}
+
+/**
+ * Reads a whole body into memory, never more than `maxBytes` of it, whatever `Content-Length` says. What is left unread when it throws is
+ * thrown away by `discardRest` once the answer is sent.
+ */
+export function readBody(raw: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
+  if (Number(raw.headers['content-length']) > limits.maxBytes) return Promise.reject(new PayloadTooLargeError())
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    const timer = setTimeout(() => stop(new RequestTimeoutError()), limits.timeoutMs)
+
+    function stop(error: Error | undefined): void {
+      clearTimeout(timer)
+      raw.off('data', onData).off('end', onEnd).off('error', onCut).off('close', onCut)
+      if (error === undefined) resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size))
+      else reject(error)
+    }
+
+    function onData(chunk: Buffer): void {
+      size += chunk.length
+      if (size > limits.maxBytes) stop(new PayloadTooLargeError())
+      else chunks.push(chunk)
+    }
+
+    const onEnd = (): void => stop(undefined)
+    const onCut = (): void => stop(new InvalidError('The request body ended early.'))
+    raw.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut)
+  })
+}
+
+export interface RestLimits {
+  bytes: number
+  ms: number
+}
+
+/**
+ * Takes what the client still sends after it was answered (a refused upload) so that it can read the answer: closing at once would reset
+ * the connection under it. Past the limits the connection is cut.
+ */
+export function discardRest(raw: IncomingMessage, limits: RestLimits): void {
+  if (raw.complete || raw.destroyed) return
+  let left = limits.bytes
+  const timer = setTimeout(() => raw.socket.destroy(), limits.ms)
+  const end = (): void => clearTimeout(timer)
+  raw.on('data', (chunk: Buffer) => {
+    left -= chunk.length
+    if (left < 0) raw.socket.destroy()
+  })
+  raw.once('end', end).once('close', end).on('error', end).resume()
+}
+
+export interface StreamLimits {
+  /** How often the client is judged. */
+  windowMs: number
+  /** What it must send per window, while we are ready to take it. */
+  minBytes: number
+}
+
+/**
+ * Cuts a client that sends a streamed body too slowly; a long upload that keeps sending is never cut. While our own side is the slow one
+ * (the stream is paused with data waiting) no time counts.
+ */
+export function watchStream(raw: IncomingMessage, limits: StreamLimits): void {
+  let seen = raw.socket.bytesRead
+  const timer = setInterval(() => {
+    const isOurTurn = raw.complete || (raw.readableLength > 0 && raw.readableFlowing !== true)
+    const received = raw.socket.bytesRead - seen
+    seen = raw.socket.bytesRead
+    if (!isOurTurn && received < limits.minBytes) raw.destroy(new RequestTimeoutError())
+  }, limits.windowMs)
+  const end = (): void => clearInterval(timer)
+  raw.once('end', end).once('close', end)
+}

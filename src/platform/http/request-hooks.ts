@@ -1,0 +1,160 @@
+import type {
+  FastifyReply,
+  FastifyRequest,
+  onRequestHookHandler,
+  onResponseHookHandler,
+  onSendHookHandler,
+  preValidationHookHandler,
+} from 'fastify'
+
+import type { Db } from '../db/db.ts'
+import { NotFoundError, UnavailableError } from '../errors.ts'
+import type { Metrics } from '../metrics.ts'
+import { requireAdmission } from './admission.ts'
+import { hasBody, requireBodyType } from './body-parser.ts'
+import type { Authenticate } from './caller.ts'
+import { beginUnderKey, finishUnderKey, idempotencyKey } from './idempotency.ts'
+import type { HttpLimits } from './limits.ts'
+import type { Origins } from './origins.ts'
+import { discardRest } from './read-body.ts'
+import { requireCleanText } from './clean-text.ts'
+import { setCommonHeaders } from './response-headers.ts'
+import { isUnsafe, type RoutePolicy } from './route-policy.ts'
+import type { ServerState } from './shutdown.ts'
+
+export interface HookContext {
+  db: Db
+  origins: Origins
+  authenticate: Authenticate
+  metrics: Metrics
+  limits: HttpLimits
+  state: ServerState
+  maxWaiting: number
+}
+
+export interface RouteHooks {
+  onRequest: onRequestHookHandler
+  preValidation: preValidationHookHandler[]
+  onSend: onSendHookHandler[]
+  onResponse: onResponseHookHandler
+}
+
+/** The hooks of one route, as closures over its policy: nothing is looked up per request. */
+export function routeHooks(context: HookContext, policy: RoutePolicy): RouteHooks {
+  return {
+    onRequest: (request, reply, done) => {
+      arrive(context, request, reply)
+      admit(context, policy, request, reply).then(() => done(), done)
+    },
+    preValidation: [
+      (request, _reply, done) => done(refuseUnstorableText(request)),
+      ...(policy.takesIdempotencyKey ? [beginHook(context)] : []),
+    ],
+    onSend: policy.takesIdempotencyKey ? [finishHook(context)] : [],
+    onResponse: (request, reply, done) => {
+      leave(context, request, reply, policy)
+      done()
+    },
+  }
+}
+
+/** What every request gets, before anything can refuse it. */
+export function arrive({ state, origins }: HookContext, request: FastifyRequest, reply: FastifyReply): void {
+  state.running += 1
+  setCommonHeaders(request, reply, origins)
+}
+
+/** Refuses in the order: shutting down, overrun, credential, rights, origin, media type. The body is not touched before all that. */
+async function admit(
+  context: HookContext,
+  policy: RoutePolicy,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> {
+  request.policy = policy
+  requireCapacity(context, policy)
+  if (policy.access !== 'open') {
+    request.callerIfAny = await context.authenticate({ headers: request.headers, ip: request.ip })
+    requireAdmission(request, request.callerIfAny, policy.access, context.origins)
+  }
+  if (policy.takesIdempotencyKey && request.callerIfAny !== undefined && isUnsafe(request.method)) {
+    request.idempotencyKey = idempotencyKey(request)
+  }
+  if (policy.bodyTypes.length === 0 || !hasBody(request)) return
+  requireBodyType(request, policy.bodyTypes)
+  // The client may have asked to be told before it sends the body (RFC 9110, section 10.1.1); a refused upload then never starts.
+  if (request.headers.expect !== undefined) reply.raw.writeContinue()
+}
+
+export function requireCapacity(
+  { state, db, maxWaiting }: HookContext,
+  policy: Pick<RoutePolicy, 'needsDatabase'>,
+): void {
+  if (state.closing) throw new UnavailableError('The server is shutting down.', 1, { headers: { connection: 'close' } })
+  if (policy.needsDatabase && db.stats.waiting > maxWaiting) throw new UnavailableError('The server is overloaded.', 1)
+}
+
+/** NUL in the path names nothing; in a query parameter it is that parameter's error. Bodies were looked at when they were parsed. */
+function refuseUnstorableText(request: FastifyRequest): Error | undefined {
+  if (!request.raw.url?.includes('%00')) return undefined
+  if (Object.values(request.params as Record<string, string>).some((value) => value.includes('\0')))
+    return new NotFoundError()
+  try {
+    requireCleanText({ ...(request.query as object) })
+    return undefined
+  } catch (error) {
+    return error as Error
+  }
+}
+
+const NO_BODY = Buffer.alloc(0)
+
+function beginHook({ db }: HookContext): preValidationHookHandler {
+  return (request, reply, done) => {
+    const key = request.idempotencyKey
+    if (key === undefined) return done()
+    beginUnderKey(request, reply, db, key, request.bodyHash ?? NO_BODY).then((isAnswered) => {
+      if (!isAnswered) done()
+    }, done)
+  }
+}
+
+function finishHook({ db }: HookContext): onSendHookHandler {
+  return (request, reply, payload, done) => {
+    if (request.idempotencyKey === undefined) return done(null, payload)
+    finishUnderKey(request, reply, db, payload).then(() => done(null, payload), done)
+  }
+}
+
+/** Logs and counts an answer that is out. Neither the query nor any header is logged: both can carry credentials. */
+export function leave(
+  { state, metrics, limits }: HookContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { pattern, isQuiet }: Pick<RoutePolicy, 'pattern' | 'isQuiet'>,
+): void {
+  state.running -= 1
+  discardRest(request.raw, limits.rest)
+  const { method } = request
+  const status = reply.statusCode
+  const ms = reply.elapsedTime
+  metrics.observeRequest(method, pattern, status, ms / 1000)
+  const level = isQuiet ? 'debug' : 'info'
+  request.log[level](
+    {
+      method,
+      path: pathOf(request),
+      route: pattern,
+      status,
+      ms: Math.round(ms * 100) / 100,
+      userId: request.callerIfAny?.userId,
+    },
+    'request',
+  )
+}
+
+export function pathOf(request: FastifyRequest): string {
+  const url = request.raw.url ?? ''
+  const end = url.indexOf('?')
+  return end === -1 ? url : url.slice(0, end)
+}
