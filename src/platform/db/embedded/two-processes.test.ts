@@ -1,4 +1,5 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -133,6 +134,24 @@ describe('after kill -9', () => {
 
     expect(startedBy(next).firstStart).toBe(false)
   })
+})
+
+it('lets nobody but root and the owner connect, not even with open folders', async ({ skip }) => {
+  skip(!isRoot || !ordinaryAccountCanRun(), 'needs root and a checkout that others can read')
+  const { url } = startedBy(await start())
+  const cluster = join(dataDir, 'postgres')
+  const { uid, gid } = await stat(cluster)
+  const probe = `new (require('pg').Client)(${JSON.stringify(url)}).connect().then(() => 'in', (error) => error.code).then(console.log)`
+  const connectAs = (account: { uid: number; gid: number }) =>
+    execFileSync(process.execPath, ['-e', probe], { ...account, encoding: 'utf8' }).trim()
+
+  const closed = connectAs({ uid: 65_534, gid: 65_534 })
+  await chmod(dataDir, 0o755)
+  const account = connectAs({ uid, gid })
+
+  // The path is closed to strangers; the account the server runs as gets through and is refused by name.
+  expect(closed).toBe('EACCES')
+  expect(account).toBe('28000')
 })
 
 describe('an ordinary account', () => {
