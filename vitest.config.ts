@@ -5,6 +5,8 @@ const unit = ['src/**/*.unit.test.ts', 'test/**/*.unit.test.ts', 'scripts/**/*.u
 
 export default defineConfig({
   test: {
+    // Two cores: more workers only make the timing of real sockets and processes worse.
+    maxWorkers: 2,
     coverage: { provider: 'v8', include: ['src/**/*.ts'], exclude: ['**/*.test.ts'], reporter: ['text', 'html'] },
     projects: [
       { test: { name: 'unit', include: unit } },
@@ -16,8 +18,6 @@ export default defineConfig({
           globalSetup: ['test/support/global-setup.ts'],
           testTimeout: 30_000,
           hookTimeout: 60_000,
-          // Two cores: more workers only make the timing of real sockets and processes worse.
-          maxWorkers: 2,
         },
       },
     ],

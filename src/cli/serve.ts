@@ -44,7 +44,7 @@ async function serve(role: Role): Promise<number> {
   const config = loadConfig()
   const log = createLogger(config.log)
   await openDataFolder(config.dataDir).catch(asUsageError)
-  const database = await openDatabase(config, log)
+  const database = await openDatabase(config, log, { mayShare: role !== 'serve' })
   try {
     await prepareAccounts(config, database)
     const souk = await assemble({ config, db: database.db, clock: systemClock, log, role })
