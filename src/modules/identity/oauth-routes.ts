@@ -49,7 +49,7 @@ export function oauthRoutes(app: App): void {
     '/oauth/token/',
     {
       config,
-      onRequest: neverStored,
+      onSend: neverStored,
       schema: {
         tags,
         operationId: 'issueOauthToken',
@@ -65,7 +65,7 @@ export function oauthRoutes(app: App): void {
     '/oauth/revoke_token/',
     {
       config,
-      onRequest: neverStored,
+      onSend: neverStored,
       schema: {
         tags,
         operationId: 'revokeOauthToken',
@@ -86,7 +86,7 @@ export function oauthRoutes(app: App): void {
     '/oauth/introspect/',
     {
       config,
-      onRequest: neverStored,
+      onSend: neverStored,
       schema: {
         tags,
         operationId: 'introspectOauthToken',
@@ -102,7 +102,7 @@ export function oauthRoutes(app: App): void {
   )
 }
 
-/** On errors as well, so before anything can fail. */
+/** On the way out, so that errors carry it as well (RFC 6749, section 5.1). */
 async function neverStored(_request: unknown, reply: { header(name: string, value: string): unknown }): Promise<void> {
   reply.header('cache-control', 'no-store')
   reply.header('pragma', 'no-cache')
