@@ -5,6 +5,7 @@ import { createAuthenticate, identity, rightsEnded } from './modules/identity/in
 import type { Context, Module } from './modules/module.ts'
 import { createHttpServer, idempotencySweep } from './platform/http/server.ts'
 import type { App } from './platform/http/app.ts'
+import { connectRedis } from './platform/redis.ts'
 import type { Service } from './platform/service.ts'
 import { sweepService } from './platform/sweep.ts'
 import { version } from './platform/version.ts'
@@ -30,7 +31,7 @@ export const topics: readonly Topic[] = modules.flatMap((module) => module.topic
 
 /** Builds the platform and registers every module. Nothing runs before `start`. */
 export async function assemble(context: Context & { role: Role }): Promise<Souk> {
-  const { config, db, role } = context
+  const { config, role } = context
   const changeLog = createChangeLog({ ...context, topics })
   const services: Service[] = [...changeLog.services()]
   if (role !== 'api') services.push(...backgroundServices(context, changeLog))
@@ -51,7 +52,6 @@ export async function assemble(context: Context & { role: Role }): Promise<Souk>
       // Requests first: they may still record changes; then the services, last started first.
       await app?.close()
       for (const service of services.toReversed()) await service.stop()
-      void db
     },
   }
 }
@@ -59,6 +59,11 @@ export async function assemble(context: Context & { role: Role }): Promise<Souk>
 async function buildHttp(context: Context, changeLog: ChangeLog, services: Service[]): Promise<App> {
   const authenticate = createAuthenticate(context)
   const app = await createHttpServer({ ...context, authenticate, version })
+  if (context.config.redisUrl !== undefined) {
+    const redis = connectRedis(context.config.redisUrl, context.log)
+    app.readinessChecks.add('redis', () => redis.problem())
+    services.push(redis)
+  }
   const realtime = createRealtime({ ...context, app, changeLog, authenticate, topics, rightsEnded })
   services.push(...realtime.services())
   for (const module of modules) module.routes?.(app)

@@ -1,0 +1,45 @@
+import { Redis } from 'ioredis'
+
+import type { Logger } from './log.ts'
+import type { Service } from './service.ts'
+
+export interface RedisConnection extends Service {
+  /** For `/readyz`: undefined when the server answers. */
+  problem(): Promise<string | undefined>
+}
+
+const CONNECT_TIMEOUT_MS = 2_000
+const MAX_RECONNECT_MS = 5_000
+
+/** A connection to the optional Redis that comes back by itself; its absence is said in the log once per outage. */
+export function connectRedis(url: string, log: Logger): RedisConnection {
+  const redis = new Redis(url, {
+    lazyConnect: true,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+    retryStrategy: (attempt) => Math.min(attempt * 200, MAX_RECONNECT_MS),
+  })
+  let isAway = false
+  redis.on('error', (error: Error) => {
+    if (!isAway) log.warn({ err: error.message }, 'Redis is not reachable; trying again')
+    isAway = true
+  })
+  redis.on('ready', () => {
+    if (isAway) log.info('Redis is back')
+    isAway = false
+  })
+
+  return {
+    name: 'redis',
+    start: async () => {
+      // Redis is optional: a server that is down now must not keep Souk from starting.
+      await redis.connect().catch(() => undefined)
+    },
+    stop: async () => redis.disconnect(),
+    problem: async () => {
+      if (redis.status !== 'ready') return 'Redis at REDIS_URL does not answer'
+      return (await redis.ping()) === 'PONG' ? undefined : 'Redis at REDIS_URL does not answer PING'
+    },
+  }
+}
