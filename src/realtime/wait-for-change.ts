@@ -1,0 +1,39 @@
+import type { Caller } from '../platform/http/caller.ts'
+import { audienceOf } from './audience.ts'
+import type { Follower, Hub } from './hub.ts'
+import type { Listener } from './listeners.ts'
+
+export interface WaitRequest {
+  caller: Caller
+  patterns: readonly string[]
+  /** What has been read already; the wait is over at once when this process knows of more. */
+  after: number
+  waitMs: number
+  signal: AbortSignal
+}
+
+/**
+ * Resolves when a change that may be for the caller has been read from the log, when the time is over, or when there is another reason to
+ * look again: the request was aborted, the log was replaced, the server is shutting down. Rights are looked at by whoever waited.
+ */
+export async function waitForChange(hub: Hub, request: WaitRequest): Promise<void> {
+  const { caller, patterns, signal } = request
+  if (hub.tail.position > request.after || signal.aborted || hub.isStopping) return
+  const audience = audienceOf(caller)
+  await new Promise<void>((resolve) => {
+    const settle = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', settle)
+      hub.listeners.remove(listener, audience, patterns)
+      hub.followers.delete(follower)
+      resolve()
+    }
+    // Not the change itself but the fact is of interest: what is read then is checked for what the caller may still see.
+    const listener: Listener = { lastHeard: request.after, hear: settle }
+    const follower: Follower = { loseTrack: settle, end: settle }
+    const timer = setTimeout(settle, request.waitMs)
+    signal.addEventListener('abort', settle)
+    hub.listeners.add(listener, audience, patterns)
+    hub.followers.add(follower)
+  })
+}
