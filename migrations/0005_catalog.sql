@@ -8,7 +8,7 @@ CREATE TABLE products (
   description text COLLATE "C" NOT NULL,
   -- Minor units; of a feed item the lowest of its final, sale and regular price.
   price bigint NOT NULL CHECK (price >= 0),
-  state text NOT NULL CHECK (state IN ('DRAFT', 'AVAILABLE', 'DELETED')),
+  state text COLLATE "C" NOT NULL CHECK (state IN ('DRAFT', 'AVAILABLE', 'DELETED')),
   created timestamptz NOT NULL,
   updated timestamptz NOT NULL,
   deleted timestamptz,
@@ -63,7 +63,7 @@ CREATE TABLE products (
 );
 
 -- A feed id belongs to one product until that is deleted; then it may be imported again.
-CREATE UNIQUE INDEX products_feed_id_key ON products (feed_id) WHERE feed_id IS NOT NULL AND deleted IS NULL;
+CREATE UNIQUE INDEX products_feed_id_key ON products (feed_id) WHERE feed_id IS NOT NULL AND state <> 'DELETED';
 -- The feed's list by title and by price reads these alone, filters included, and fetches rows only for the page it shows.
 CREATE INDEX products_feed_title ON products (title, feed_id) INCLUDE (condition, gender, brand, owner_id)
   WHERE feed_id IS NOT NULL AND state = 'AVAILABLE';

@@ -14,13 +14,16 @@ export interface FeedChanges {
 /** Records what a feed has done to the catalogue: a change per chunk of products, in the given order. */
 export async function recordFeedChanges(tx: Tx, changes: FeedChanges): Promise<void> {
   const { ownerId, source, sourceId, created = [], updated = [] } = changes
-  const common = { subjectId: sourceId, actor: ownerId, audience: ['public' as const] }
-  for (const products of packProducts(created)) {
-    await recordChange(tx, { ...common, topic: productsImported, data: { ownerId, source, sourceId, products } })
-  }
-  for (const products of packProducts(updated)) {
-    await recordChange(tx, { ...common, topic: productsUpdated, data: { ownerId, source, sourceId, products } })
-  }
+  const changesOf = (topic: typeof productsImported, products: readonly StoredFeedProduct[]) =>
+    packProducts(products).map((pack) => ({
+      topic,
+      subjectId: sourceId,
+      actor: ownerId,
+      audience: ['public' as const],
+      data: { ownerId, source, sourceId, products: pack },
+    }))
+  const all = [...changesOf(productsImported, created), ...changesOf(productsUpdated, updated)]
+  for (const change of all) await recordChange(tx, change)
 }
 
 /** A change holds at most 16 KB and 500 ids; the rest of the data stays well below the difference. */

@@ -3,7 +3,7 @@ import type { Queryable, Tx } from '../../platform/db/db.ts'
 import type { Timestamp } from '../../platform/clock.ts'
 import { feedColumns } from './feed-columns.ts'
 import type { FeedProduct } from './feed/feed-item.ts'
-import { countChanges } from './product-counts.ts'
+import { countChanges, listed } from './product-counts.ts'
 import { ownerPresent } from './deleted-owners.ts'
 
 export interface StoredFeedProduct {
@@ -56,7 +56,7 @@ export async function insertRows(
       SELECT n.id, ${ownerId}, n.price, 'AVAILABLE', t.at, t.at, ${newValues}
       FROM n, LATERAL (SELECT ${now}::timestamptz + n.place * interval '1 microsecond' AS at) t
       ORDER BY n.ordinal
-      ON CONFLICT (feed_id) WHERE feed_id IS NOT NULL AND deleted IS NULL DO NOTHING
+      ON CONFLICT (feed_id) WHERE feed_id IS NOT NULL AND state <> 'DELETED' DO NOTHING
       RETURNING id, feed_id, condition, gender, brand
     ), stocked AS (
       INSERT INTO stock_levels (product_id, variant, quantity)
@@ -74,7 +74,7 @@ export interface LockedFeedProduct extends StoredFeedProduct {
 export async function lockByFeedIds(tx: Tx, feedIds: readonly string[]): Promise<LockedFeedProduct[]> {
   return tx.rows<LockedFeedProduct>(sql`
     SELECT id, feed_id AS "feedId", owner_id AS "ownerId" FROM products
-    WHERE feed_id = ANY(${feedIds}) AND feed_id IS NOT NULL AND deleted IS NULL
+    WHERE feed_id = ANY(${feedIds}) AND feed_id IS NOT NULL AND state <> 'DELETED'
     ORDER BY feed_id FOR UPDATE`)
 }
 
@@ -120,7 +120,7 @@ export async function listAfterFeedId(
   return db.rows<FeedProduct>(sql`
     SELECT ${selected}, coalesce((SELECT sum(quantity) FROM stock_levels WHERE product_id = p.id), 0)::bigint AS quantity
     FROM products p
-    WHERE p.feed_id > ${after} AND p.feed_id IS NOT NULL AND p.deleted IS NULL AND p.state = 'AVAILABLE'
+    WHERE p.feed_id > ${after} AND ${listed}
       AND ${owned} AND ${ownerPresent}
     ORDER BY p.feed_id LIMIT ${limit}`)
 }

@@ -1,0 +1,23 @@
+/** At most so many of the works run at once; the others wait in the order in which they came. */
+export interface Slots {
+  run<T>(work: () => Promise<T>): Promise<T>
+}
+
+export function createSlots(count: number): Slots {
+  let free = count
+  const waiting: (() => void)[] = []
+
+  return {
+    async run(work) {
+      if (free > 0) free -= 1
+      else await new Promise<void>((resolve) => waiting.push(resolve))
+      try {
+        return await work()
+      } finally {
+        const next = waiting.shift()
+        if (next === undefined) free += 1
+        else next()
+      }
+    },
+  }
+}

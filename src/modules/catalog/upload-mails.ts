@@ -1,0 +1,86 @@
+import { defineMailTemplate } from '../../delivery/index.ts'
+import { html, mailLayout, type Html } from '../../platform/mail/html.ts'
+import { feedFields } from './feed/feed-item.ts'
+import type { ListedProductRow } from './listed-product-queries.ts'
+
+export interface NamedIds {
+  /** The first ones. */
+  ids: string[]
+  /** How many there are. */
+  count: number
+}
+
+interface UploadedBy {
+  username: string
+  email: string | null
+  fileName: string
+}
+
+export interface UploadSucceeded extends UploadedBy {
+  /** As in its JSON; null when nothing was created. */
+  product: ListedProductRow | null
+  existing: NamedIds
+  problematic: NamedIds
+}
+
+export interface UploadFailed extends UploadedBy {
+  reason: string
+}
+
+type Line = [name: string, value: string]
+
+export const uploadSucceededMail = defineMailTemplate<UploadSucceeded>({
+  name: 'catalog.upload-succeeded',
+  render: ({ product, existing, problematic, ...upload }) => {
+    const fields = product === null ? [] : feedFields.map(({ json }): Line => [json, textOf(product[json])])
+    const lists = [...idLine('Existing Product IDs', existing), ...idLine('Problematic Product IDs', problematic)]
+    return render('Product Upload Successful', [uploadLines(upload), fields, lists])
+  },
+})
+
+export const uploadFailedMail = defineMailTemplate<UploadFailed>({
+  name: 'catalog.upload-failed',
+  render: ({ reason, ...upload }) =>
+    render('Product Upload Failed', [[...uploadLines(upload), ['An error occurred while the file was read', reason]]]),
+})
+
+function uploadLines({ username, email, fileName }: UploadedBy): Line[] {
+  return [
+    ['User name', username],
+    ['User e-mail', email ?? 'none'],
+    ['File name', fileName],
+  ]
+}
+
+function idLine(name: string, { ids, count }: NamedIds): Line[] {
+  if (count === 0) return []
+  const more = count - ids.length
+  if (ids.length === 0) return [[name, `${more} items without an id`]]
+  return [[name, more === 0 ? ids.join(', ') : `${ids.join(', ')} and ${more} more`]]
+}
+
+function textOf(value: ListedProductRow[string] | undefined): string {
+  return value === null || value === undefined ? 'none' : String(value)
+}
+
+const HEADER = 'Ounass'
+const FOOTER = 'Thank you for using Ounass.'
+
+function render(heading: string, groups: Line[][]): { subject: string; html: string; text: string } {
+  const filled = groups.filter((lines) => lines.length > 0)
+  return {
+    subject: heading,
+    html: mailLayout({ header: HEADER, heading, body: html`${filled.map(paragraph)}`, footer: FOOTER }),
+    text: [HEADER, heading, ...filled.map(plainLines), FOOTER].join('\n\n'),
+  }
+}
+
+function paragraph(lines: Line[]): Html {
+  return html`<ul style="list-style:none;padding:0">
+    ${lines.map(([name, value]) => html`<li>${name}: ${value}</li> `)}
+  </ul> `
+}
+
+function plainLines(lines: Line[]): string {
+  return lines.map(([name, value]) => `${name}: ${value}`).join('\n')
+}
