@@ -48,6 +48,7 @@ function toyConfig(env: Record<string, string> = {}): Config {
 
 const idleDb: Db = {
   kind: 'db',
+  origin: {},
   rows: async () => [],
   row: async () => undefined,
   run: async () => 0,

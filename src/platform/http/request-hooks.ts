@@ -47,7 +47,10 @@ export function routeHooks(context: HookContext, policy: RoutePolicy): RouteHook
       admit(context, policy, request, reply).then(() => done(), done)
     },
     preValidation: [
-      (request, _reply, done) => done(refuseUnstorableText(request)),
+      (request, _reply, done) => {
+        if (policy.expectsObject && request.body === undefined) request.body = {}
+        done(refuseUnstorableText(request))
+      },
       ...(policy.takesIdempotencyKey ? [beginHook(context)] : []),
     ],
     onSend: policy.takesIdempotencyKey ? [finishHook(context)] : [],

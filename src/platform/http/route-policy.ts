@@ -10,6 +10,8 @@ export interface RoutePolicy {
   access: Access
   /** Empty where the body is ignored. */
   bodyTypes: readonly BodyType[]
+  /** No body then counts as an empty object, so that the missing fields are named. */
+  expectsObject: boolean
   takesIdempotencyKey: boolean
   needsDatabase: boolean
   /** Failing probes and pages are not worth a line at level info. */
@@ -27,13 +29,15 @@ export function routePolicy(route: Pick<RouteOptions, 'method' | 'url' | 'schema
   const config: FastifyContextConfig = route.config ?? {}
   const methods = [route.method].flat()
   const access = config.access ?? 'signed-in'
-  const bodyTypes = config.bodyTypes ?? (route.schema?.body === undefined ? [] : JSON_ONLY)
+  const body = route.schema?.body as { type?: unknown } | undefined
+  const bodyTypes = config.bodyTypes ?? (body === undefined ? [] : JSON_ONLY)
   const isStreamed = bodyTypes.some((type) => type.includes('/'))
   return {
     pattern: route.url,
     methods,
     access,
     bodyTypes,
+    expectsObject: body !== undefined && body.type !== 'array',
     takesIdempotencyKey: methods.some(isUnsafe) && access !== 'open' && config.answersSecret !== true && !isStreamed,
     needsDatabase: config.needsDatabase ?? true,
     isQuiet: config.needsDatabase === false,

@@ -33,7 +33,7 @@ export function compileValidator(context: {
   return (data) => {
     const value = applyDefaults(prepare(data))
     if (validator.Check(value)) return { value }
-    const errors = validator.Errors(value).filter(({ keyword }) => keyword !== 'additionalProperties')
+    const errors = validator.Errors(value).filter((error) => !isUnknownMember(error))
     // Unknown members are ignored, never refused (identity contract, section 1.1).
     if (errors.length === 0) return { value }
     // A path part that cannot be an id names nothing: 404, never 400 (identity contract, section 1.1).
@@ -42,16 +42,15 @@ export function compileValidator(context: {
   }
 }
 
+/** TypeBox reports such a member twice: at the object, and as a value where the schema is `false`. */
+function isUnknownMember({ keyword, schemaPath }: { keyword: string; schemaPath: string }): boolean {
+  return keyword === 'additionalProperties' || (keyword === 'boolean' && schemaPath.endsWith('/additionalProperties'))
+}
+
 function preparation(schema: unknown, httpPart: string | undefined): (data: unknown) => unknown {
   const readText = textReader(schema)
   if (httpPart === 'querystring' || httpPart === 'params') return (data) => readText(data as Record<string, unknown>)
-  if (httpPart !== 'body') return (data) => data
-  const isObject = (schema as { type?: unknown }).type === 'object'
-  return (data) => {
-    if (data instanceof FormFields) return readText(data.values)
-    // No body is an empty object, so that the missing fields are named.
-    return data === undefined && isObject ? {} : data
-  }
+  return (data) => (data instanceof FormFields ? readText(data.values) : data)
 }
 
 type Fill = (value: unknown) => unknown
