@@ -32,7 +32,7 @@ export function registerChangesRoutes(app: App, hub: Hub, readChanges: ReadChang
       const checkedSince = performance.now() - reply.elapsedTime
       const giveBack = wait > 0 ? takeWaitingPlace(hub, request.caller.userId) : undefined
       try {
-        return await readChanges({ ...query, checkedSince, signal: abandoned(request) })
+        return await readChanges({ ...query, checkedSince, signal: abandoned(reply) })
       } finally {
         giveBack?.()
       }
@@ -88,9 +88,9 @@ export function registerChangesRoutes(app: App, hub: Hub, readChanges: ReadChang
 }
 
 /** Aborted when the client has gone before it was answered. */
-function abandoned(request: FastifyRequest): AbortSignal {
+function abandoned(reply: FastifyReply): AbortSignal {
   const controller = new AbortController()
-  request.raw.socket.once('close', () => controller.abort())
+  reply.raw.once('close', () => controller.abort())
   return controller.signal
 }
 
