@@ -78,7 +78,11 @@ export function oauthRoutes(app: App): void {
       const clientId = await requireClient(app.db, request.headers.authorization, request.body)
       const token = requireMember(request.body.token, 'token')
       await app.db.transaction((tx) => revokeOauthToken(tx, clientId, token, app.clock.now()))
-      return reply.code(200).send(null)
+      // An empty body that no client tries to read as JSON (RFC 7009, section 2.2).
+      return reply
+        .type('text/plain')
+        .serializer(() => '')
+        .send(null)
     },
   )
 

@@ -1,0 +1,317 @@
+import { randomUUID } from 'node:crypto'
+
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+
+import { sql } from '../../src/platform/db/sql.ts'
+import { basic, bearer, cookieOf, PASSWORD, startIdentityApp, type IdentityApp, type TestUser } from './identity-app.ts'
+
+let app: IdentityApp
+let user: TestUser
+let stranger: TestUser
+let staff: TestUser
+
+beforeAll(async () => {
+  app = await startIdentityApp()
+  stranger = await app.addUser()
+  staff = await app.addUser({ is_staff: true })
+})
+beforeEach(async () => {
+  user = await app.addUser()
+})
+afterAll(() => app.close())
+
+const as = async (who: TestUser) => bearer((await obtainPair(who)).access)
+const obtainPair = async (who: TestUser) =>
+  (await app.post('/api/token/', { username: who.username, password: PASSWORD })).json()
+const put = async (id: string, payload: object, who: TestUser) =>
+  app.send({ method: 'PUT', url: `/api/user/${id}/`, payload, headers: await as(who) })
+const remove = async (id: string, who: TestUser) =>
+  app.send({ method: 'DELETE', url: `/api/user/${id}/`, headers: await as(who) })
+
+const unknownIds = [randomUUID(), '17', 'not-a-uuid', '%00', 'x'.repeat(1500), "'; DROP TABLE users; --"]
+
+describe('GET /api/users/{id}/', () => {
+  it.each(['id', 'me'])('shows the own profile in full by %s', async (which) => {
+    const response = await app.get(`/api/users/${which === 'me' ? 'me' : user.id}/`, await as(user))
+
+    expect(response.statusCode).toBe(200)
+    expect(response.json()).toEqual({
+      id: user.id,
+      username: user.username,
+      first_name: 'Ada',
+      last_name: '',
+      email: user.email,
+      date_joined: expect.stringMatching(/\.\d{6}Z$/),
+    })
+  })
+
+  it('shows the public part of anybody else, to staff as well', async () => {
+    const open = { id: user.id, username: user.username, date_joined: expect.any(String) }
+
+    expect((await app.get(`/api/users/${user.id}`, await as(stranger))).json()).toEqual(open)
+    expect((await app.get(`/api/users/${user.id}`, await as(staff))).json()).toEqual(open)
+  })
+
+  it.each(unknownIds)('answers 404 to %s', async (id) => {
+    const response = await app.get(`/api/users/${encodeURIComponent(id)}/`, await as(user))
+
+    expect(response.statusCode).toBe(404)
+  })
+
+  it('answers 404 for a deleted user and 401 to nobody', async () => {
+    await remove(user.id, user)
+
+    expect((await app.get(`/api/users/${user.id}/`, await as(stranger))).statusCode).toBe(404)
+    expect((await app.get(`/api/users/${user.id}/`)).statusCode).toBe(401)
+  })
+})
+
+describe('POST /api/users/{id}/update-password/', () => {
+  const update = async (id: string, payload: object | string, headers: Record<string, string>) =>
+    app.post(`/api/users/${id}/update-password/`, payload, { 'content-type': 'application/json', ...headers })
+  const change = { old_password: PASSWORD, new_password: 'a new password' }
+
+  it('changes it, ends every other sign-in and keeps this one', async () => {
+    const kept = await obtainPair(user)
+    const other = await obtainPair(user)
+    const login = await app.post('/api/login/', { username: user.username, password: PASSWORD })
+
+    const response = await update(user.id, change, bearer(kept.access))
+
+    expect([response.statusCode, response.body]).toEqual([204, ''])
+    expect((await app.get('/api/users/me/', bearer(kept.access))).statusCode).toBe(200)
+    expect((await app.post('/api/token/refresh/', { refresh: kept.refresh })).statusCode).toBe(200)
+    expect((await app.get('/api/users/me/', bearer(other.access))).statusCode).toBe(401)
+    expect((await app.post('/api/token/refresh/', { refresh: other.refresh })).statusCode).toBe(401)
+    expect((await app.get('/api/users/me/', { cookie: cookieOf(login, 'sessionid') })).statusCode).toBe(401)
+    const signIn = (password: string) => app.post('/api/auth/login/', { username: user.username, password })
+    expect((await signIn(PASSWORD)).statusCode).toBe(401)
+    expect((await signIn('a new password')).statusCode).toBe(200)
+  })
+
+  it('is recorded with the sign-in that lives on and without the password', async () => {
+    await update(user.id, change, await as(user))
+
+    const recorded = (await app.changes('identity.password.changed')).filter((row) => row.subject_id === user.id)
+    expect(recorded).toEqual([
+      {
+        topic: 'identity.password.changed',
+        subject_id: user.id,
+        actor: user.id,
+        audience: [`user:${user.id}`, 'staff'],
+        data: { user_id: user.id, kept_sign_in_id: expect.stringMatching(/^[0-9a-f-]{36}$/) },
+      },
+    ])
+  })
+
+  it.each([
+    ['no old password', { new_password: 'a new one' }, { old_password: ['This field is required.'] }],
+    ['no new password', { old_password: PASSWORD }, { new_password: ['This field is required.'] }],
+    ['a wrong old one', { ...change, old_password: 'wrong' }, { old_password: [expect.any(String)] }],
+    [
+      'a short new one',
+      { ...change, new_password: 'abc' },
+      { new_password: [expect.stringContaining('minimum of 4')] },
+    ],
+    ['a blank new one', { ...change, new_password: '      ' }, { new_password: [expect.any(String)] }],
+    ['a long new one', { ...change, new_password: 'x'.repeat(129) }, { new_password: [expect.any(String)] }],
+    ['a number', { ...change, new_password: 12345 }, { new_password: ['Not a valid string.'] }],
+  ])('answers 400 to %s', async (_name, payload, errors) => {
+    const response = await update(user.id, payload, await as(user))
+
+    expect(response.statusCode).toBe(400)
+    expect(response.json().errors).toEqual(errors)
+  })
+
+  it.each([
+    ['right passwords', change],
+    ['wrong ones', { old_password: 'wrong', new_password: 'x' }],
+    ['nothing', {}],
+  ])("answers 403 to another user's id with %s, to staff as well", async (_name, payload) => {
+    expect((await update(user.id, payload, await as(stranger))).statusCode).toBe(403)
+    expect((await update(user.id, payload, await as(staff))).statusCode).toBe(403)
+  })
+
+  it.each(unknownIds)('answers 404 to %s', async (id) => {
+    expect((await update(encodeURIComponent(id), change, await as(user))).statusCode).toBe(404)
+  })
+
+  it('answers 401 to nobody', async () => {
+    expect((await update(user.id, change, {})).statusCode).toBe(401)
+  })
+
+  it('lets one of two simultaneous changes win', async () => {
+    const headers = await as(user)
+
+    const responses = await Promise.all([
+      update(user.id, { ...change, new_password: 'the first' }, headers),
+      update(user.id, { ...change, new_password: 'the second' }, headers),
+    ])
+
+    expect(responses.map((response) => response.statusCode).toSorted()).toEqual([204, 400])
+  })
+
+  it('leaves no sign-in with the old password that ran beside it', async () => {
+    const headers = await as(user)
+    const signIns = Array.from({ length: 6 }, () =>
+      app.post('/api/auth/login/', { username: user.username, password: PASSWORD }),
+    )
+
+    const [changed, ...tokens] = await Promise.all([update(user.id, change, headers), ...signIns])
+
+    expect(changed?.statusCode).toBe(204)
+    const issued = tokens.filter((response) => response.statusCode === 200).map((response) => response.json().token)
+    const statuses = await Promise.all(issued.map((token) => app.get('/api/users/me/', bearer(token))))
+    expect(statuses.filter((response) => response.statusCode !== 401)).toEqual([])
+  })
+})
+
+describe('/api/user/{user_id}/', () => {
+  it('shows everything to the user and staff, less to others', async () => {
+    const all = {
+      id: user.id,
+      username: user.username,
+      email: user.email,
+      created_at: expect.stringMatching(/\.\d{6}Z$/),
+      updated_at: expect.stringMatching(/\.\d{6}Z$/),
+    }
+
+    const get = async (who: TestUser) => (await app.get(`/api/user/${user.id}/`, await as(who))).json()
+
+    expect(await get(user)).toEqual({ user: all })
+    expect(await get(staff)).toEqual({ user: all })
+    expect(await get(stranger)).toEqual({ user: { ...all, email: null, updated_at: null } })
+  })
+
+  it('changes what is sent and keeps the rest', async () => {
+    const before = (await app.get(`/api/user/${user.id}/`, await as(user))).json().user
+
+    const response = await put(user.id, { first_name: 'Grace', email: `new-${user.email}` }, user)
+
+    expect(response.statusCode).toBe(200)
+    expect(response.json()).toEqual({
+      message: 'User updated successfully',
+      user: { ...before, email: `new-${user.email}`, updated_at: expect.any(String) },
+    })
+    expect(response.json().user.updated_at > before.updated_at).toBe(true)
+    const me = (await app.get('/api/users/me/', await as(user))).json()
+    expect(me).toMatchObject({ first_name: 'Grace', username: user.username })
+    const updated = (await app.changes('identity.user.updated')).find((change) => change.subject_id === user.id)
+    expect(updated?.data).toEqual({ user_id: user.id, username: user.username, fields: ['email', 'first_name'] })
+  })
+
+  it('leaves no trace of a change that changes nothing', async () => {
+    const response = await put(user.id, { username: user.username, is_staff: true, id: randomUUID() }, user)
+
+    expect(response.statusCode).toBe(200)
+    const updates = await app.changes('identity.user.updated')
+    expect(updates.filter((change) => change.subject_id === user.id)).toEqual([])
+    const row = await app.db.row(sql`SELECT is_staff FROM users WHERE id = ${user.id}`)
+    expect(row).toEqual({ is_staff: false })
+  })
+
+  it('renames a user, whose old names become free', async () => {
+    const name = `renamed-${user.username}`
+    await put(user.id, { username: name }, user)
+
+    const taker = await put(stranger.id, { username: user.username.toUpperCase() }, stranger)
+
+    expect(taker.statusCode).toBe(200)
+    expect((await app.post('/api/auth/login/', { username: name, password: PASSWORD })).statusCode).toBe(200)
+    stranger = { ...stranger, username: user.username }
+  })
+
+  it('may use the own e-mail as user name, and change the case of a name', async () => {
+    expect((await put(user.id, { username: user.email ?? '' }, user)).statusCode).toBe(200)
+    user = { ...user, username: user.email ?? '' }
+    expect((await put(user.id, { username: user.username.toUpperCase() }, user)).statusCode).toBe(200)
+  })
+
+  it('lets staff change another user', async () => {
+    const response = await put(user.id, { first_name: 'By staff' }, staff)
+
+    expect(response.statusCode).toBe(200)
+    expect(response.json().user.email).toBe(user.email)
+  })
+
+  it.each([
+    ['a malformed e-mail', { email: 'nobody' }, 'email'],
+    ['an empty e-mail', { email: '' }, 'email'],
+    ['null', { email: null }, 'email'],
+    ['an empty user name', { username: '' }, 'username'],
+    ['a user name like a UUID', { username: randomUUID() }, 'username'],
+    ['a long user name', { username: 'x'.repeat(151) }, 'username'],
+    ['a number', { first_name: 1 }, 'first_name'],
+    ['a long name', { last_name: 'x'.repeat(151) }, 'last_name'],
+  ])('answers 400 to %s', async (_name, payload, field) => {
+    const response = await put(user.id, payload, user)
+
+    expect(response.statusCode).toBe(400)
+    expect(Object.keys(response.json().errors)).toEqual([field])
+  })
+
+  it('answers 400 to names of another user, whichever kind they are', async () => {
+    expect((await put(user.id, { username: staff.username.toUpperCase() }, user)).json().errors).toHaveProperty(
+      'username',
+    )
+    expect((await put(user.id, { username: staff.email ?? '' }, user)).json().errors).toHaveProperty('username')
+    expect((await put(user.id, { email: staff.email ?? '' }, user)).json().errors).toHaveProperty('email')
+  })
+
+  it('answers 403 to a stranger, whatever the body', async () => {
+    expect((await put(user.id, { first_name: 'Eve' }, stranger)).statusCode).toBe(403)
+    expect((await put(user.id, { first_name: 5 }, stranger)).statusCode).toBe(403)
+    expect((await remove(user.id, stranger)).statusCode).toBe(403)
+  })
+
+  it.each(['GET', 'PUT', 'DELETE'] as const)('answers 401 to %s by nobody', async (method) => {
+    expect((await app.send({ method, url: `/api/user/${user.id}/` })).statusCode).toBe(401)
+  })
+
+  it.each(unknownIds)('answers 404 with its own text to %s', async (id) => {
+    const headers = await as(user)
+    const url = `/api/user/${encodeURIComponent(id)}`
+
+    const responses = await Promise.all([
+      app.send({ method: 'GET', url, headers }),
+      app.send({ method: 'PUT', url, headers, payload: { first_name: 'x' } }),
+      app.send({ method: 'PUT', url, headers, payload: { first_name: 1 } }),
+      app.send({ method: 'DELETE', url, headers }),
+    ])
+
+    expect(responses.map((response) => [response.statusCode, response.json().detail])).toEqual(
+      Array(4).fill([404, 'No user found']),
+    )
+  })
+})
+
+describe('deleting a user', () => {
+  it('ends every sign-in and frees both names for somebody else', async () => {
+    const pair = await obtainPair(user)
+
+    const response = await remove(user.id, user)
+
+    expect([response.statusCode, response.json()]).toEqual([200, { message: 'User deleted successfully' }])
+    expect((await app.get('/api/users/me/', bearer(pair.access))).statusCode).toBe(401)
+    expect((await app.get('/api/users/me/', basic(user.username, PASSWORD))).statusCode).toBe(401)
+    const again = await app.post('/api/auth/signup/', { username: user.username, email: user.email, password: 'pass' })
+    expect(again.statusCode).toBe(201)
+    expect(again.json().user.id).not.toBe(user.id)
+    const row = await app.db.row(sql`SELECT is_active, deleted IS NOT NULL AS gone FROM users WHERE id = ${user.id}`)
+    expect(row).toEqual({ is_active: false, gone: true })
+  })
+
+  it('can be done by staff, once', async () => {
+    expect((await remove(user.id, staff)).statusCode).toBe(200)
+    expect((await remove(user.id, staff)).statusCode).toBe(404)
+
+    const recorded = (await app.changes('identity.user.deleted')).filter((change) => change.subject_id === user.id)
+    expect(recorded).toMatchObject([{ actor: staff.id, audience: [`user:${user.id}`, 'staff'] }])
+  })
+
+  it('happens once when it is asked for twice at once', async () => {
+    const responses = await Promise.all([remove(user.id, staff), remove(user.id, staff)])
+
+    expect(responses.map((response) => response.statusCode).toSorted()).toEqual([200, 404])
+  })
+})
