@@ -22,7 +22,7 @@ export function registerProductFeedRoutes(app: App): void {
         querystring: listQuery,
         response: { 200: listResponse },
       },
-      config: { errors: [404] },
+      config: { flatFieldErrors: true },
     },
     async (request) => {
       const found = await listProducts(app.db, request.query)
@@ -45,6 +45,7 @@ export function registerProductFeedRoutes(app: App): void {
         params: productParams,
         response: { 200: productSchema },
       },
+      config: { flatFieldErrors: true },
     },
     async (request) => {
       const row = await findListedProduct(app.db, request.params.product_id)

@@ -10,7 +10,7 @@ export interface NamedIds {
   count: number
 }
 
-interface UploadedBy {
+export interface UploadedBy {
   username: string
   email: string | null
   fileName: string
@@ -27,24 +27,27 @@ export interface UploadFailed extends UploadedBy {
   reason: string
 }
 
-type Line = [name: string, value: string]
+export type Line = [name: string, value: string]
 
 export const uploadSucceededMail = defineMailTemplate<UploadSucceeded>({
   name: 'catalog.upload-succeeded',
   render: ({ product, existing, problematic, ...upload }) => {
     const fields = product === null ? [] : feedFields.map(({ json }): Line => [json, textOf(product[json])])
     const lists = [...idLine('Existing Product IDs', existing), ...idLine('Problematic Product IDs', problematic)]
-    return render('Product Upload Successful', [uploadLines(upload), fields, lists])
+    return renderFeedMail('Product Upload Successful', [uploadLines(upload), fields, lists])
   },
 })
 
 export const uploadFailedMail = defineMailTemplate<UploadFailed>({
   name: 'catalog.upload-failed',
   render: ({ reason, ...upload }) =>
-    render('Product Upload Failed', [[...uploadLines(upload), ['An error occurred while the file was read', reason]]]),
+    renderFeedMail('Product Upload Failed', [
+      [...uploadLines(upload), ['An error occurred while the file was read', reason]],
+    ]),
 })
 
-function uploadLines({ username, email, fileName }: UploadedBy): Line[] {
+/** Who uploaded what: the beginning of every mail about a feed. */
+export function uploadLines({ username, email, fileName }: UploadedBy): Line[] {
   return [
     ['User name', username],
     ['User e-mail', email ?? 'none'],
@@ -52,7 +55,7 @@ function uploadLines({ username, email, fileName }: UploadedBy): Line[] {
   ]
 }
 
-function idLine(name: string, { ids, count }: NamedIds): Line[] {
+export function idLine(name: string, { ids, count }: NamedIds): Line[] {
   if (count === 0) return []
   const more = count - ids.length
   if (ids.length === 0) return [[name, `${more} items without an id`]]
@@ -66,7 +69,8 @@ function textOf(value: ListedProductRow[string] | undefined): string {
 const HEADER = 'Ounass'
 const FOOTER = 'Thank you for using Ounass.'
 
-function render(heading: string, groups: Line[][]): { subject: string; html: string; text: string } {
+/** A mail about a feed: groups of lines in the common frame. */
+export function renderFeedMail(heading: string, groups: Line[][]): { subject: string; html: string; text: string } {
   const filled = groups.filter((lines) => lines.length > 0)
   return {
     subject: heading,

@@ -30,7 +30,7 @@ export function registerUploadRoutes(app: App): void {
         consumes: ['multipart/form-data'],
         response: { 201: uploadResponse },
       },
-      config: { bodyTypes: ['multipart/form-data'] },
+      config: { bodyTypes: ['multipart/form-data'], flatFieldErrors: true },
     },
     async (request, reply) => {
       const body = request.body as IncomingMessage | undefined
