@@ -1,7 +1,7 @@
 import { createChangeLog, type ChangeLog, type Topic } from './changes/index.ts'
 import { createDelivery } from './delivery/index.ts'
-import { catalog } from './modules/catalog/index.ts'
-import { createAuthenticate, identity, rightsEnded } from './modules/identity/index.ts'
+import { catalog, hideProductsOfUser } from './modules/catalog/index.ts'
+import { createAuthenticate, identity, onUserDeleted, rightsEnded } from './modules/identity/index.ts'
 import type { Context, Module } from './modules/module.ts'
 import { createHttpServer, idempotencySweep } from './platform/http/server.ts'
 import type { App } from './platform/http/app.ts'
@@ -28,6 +28,8 @@ export interface Souk {
 
 export const modules: readonly Module[] = [identity, catalog]
 export const topics: readonly Topic[] = modules.flatMap((module) => module.topics)
+
+onUserDeleted(hideProductsOfUser)
 
 /** Builds the platform and registers every module. Nothing runs before `start`. */
 export async function assemble(context: Context & { role: Role }): Promise<Souk> {
