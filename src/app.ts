@@ -9,6 +9,7 @@ import { connectRedis } from './platform/redis.ts'
 import type { Service } from './platform/service.ts'
 import { sweepService } from './platform/sweep.ts'
 import { version } from './platform/version.ts'
+import { observe } from './observe.ts'
 import { createRealtime } from './realtime/index.ts'
 
 /** `serve` is everything in one process; `api` and `worker` are its two halves. */
@@ -47,6 +48,8 @@ export async function assemble(context: Context & { role: Role }): Promise<Souk>
       return address
     },
     start: async () => {
+      // Also where nobody runs them: what is recorded before the first worker starts must wait for them.
+      await changeLog.register(modules.flatMap((module) => module.subscribers?.(context) ?? []))
       for (const service of services) await service.start()
       address = await app?.listen({ host: config.host, port: config.port })
     },
@@ -66,6 +69,7 @@ async function buildHttp(context: Context, changeLog: ChangeLog, services: Servi
     app.readinessChecks.add('redis', () => redis.problem())
     services.push(redis)
   }
+  observe(app, changeLog)
   const realtime = createRealtime({ ...context, app, changeLog, authenticate, topics, rightsEnded })
   services.push(...realtime.services())
   for (const module of modules) module.routes?.(app)

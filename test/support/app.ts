@@ -11,8 +11,10 @@ import type { App } from '../../src/platform/http/app.ts'
 import { systemClock, type Clock } from '../../src/platform/clock.ts'
 import { loadConfig, type Config } from '../../src/platform/config.ts'
 import type { Db } from '../../src/platform/db/db.ts'
+import { sql } from '../../src/platform/db/sql.ts'
 import type { Logger } from '../../src/platform/log.ts'
 import { createTestDatabase } from './database.ts'
+import { createOpenApiGuard } from './openapi-guard.ts'
 
 export interface TestUser {
   userId: string
@@ -75,7 +77,21 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const app = souk.app
   await souk.start()
 
-  const inject = async (request: InjectOptions): Promise<LightMyRequestResponse> => app.inject(request)
+  const guard = createOpenApiGuard(app.openapi())
+
+  /** Every answer of the suite passes through the published OpenAPI document. */
+  async function inject(request: InjectOptions): Promise<LightMyRequestResponse> {
+    const response = await app.inject(request)
+    guard({
+      method: request.method ?? 'GET',
+      url: String(request.url),
+      status: response.statusCode,
+      headers: response.headers,
+      body: response.body,
+    })
+    return response
+  }
+
   const signUp = (name?: string): Promise<TestUser> => signUpUser(inject, name)
 
   return {
@@ -112,7 +128,6 @@ async function signUpUser(inject: TestApp['inject'], given?: string): Promise<Te
 }
 
 async function promote(db: Db, user: TestUser, superuser: boolean): Promise<TestUser> {
-  const { sql } = await import('../../src/platform/db/sql.ts')
   await db.run(sql`UPDATE users SET is_staff = true, is_superuser = ${superuser} WHERE id = ${user.userId}`)
   return user
 }
@@ -120,7 +135,6 @@ async function promote(db: Db, user: TestUser, superuser: boolean): Promise<Test
 const DRAIN_LIMIT_MS = 15_000
 
 async function drain(souk: Souk, db: Db): Promise<void> {
-  const { sql } = await import('../../src/platform/db/sql.ts')
   const marker = await db.row<{ seq: number }>(sql`SELECT coalesce(max(seq), 0) AS seq FROM outbox`)
   const until = Date.now() + DRAIN_LIMIT_MS
   while (Date.now() < until) {

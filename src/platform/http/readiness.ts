@@ -1,5 +1,5 @@
-/** Returns undefined when ready, else one sentence for people; throwing counts as not ready. */
-export type ReadinessCheck = () => Promise<string | undefined>
+/** Undefined when ready, a note that goes with being ready, or one sentence on what is wrong; throwing counts as not ready. */
+export type ReadinessCheck = () => Promise<string | undefined | { note: string }>
 
 export interface ReadinessResult {
   isReady: boolean
@@ -23,7 +23,7 @@ export function createReadinessChecks(): ReadinessChecks {
     const names = [...checks.keys()]
     const results = await Promise.all([...checks.values()].map(outcome))
     return {
-      isReady: results.every((result) => result === 'ok'),
+      isReady: results.every((result) => /^ok\b/.test(result)),
       checks: Object.fromEntries(names.map((name, index) => [name, results[index] ?? 'ok'])),
     }
   }
@@ -39,6 +39,11 @@ export function createReadinessChecks(): ReadinessChecks {
   }
 }
 
+function wording(result: Awaited<ReturnType<ReadinessCheck>>): string {
+  if (result === undefined) return 'ok'
+  return typeof result === 'string' ? result : `ok, ${result.note}`
+}
+
 /** The text of a thrown error stays inside: it may name hosts and users. */
 async function outcome(check: ReadinessCheck): Promise<string> {
   let timer: NodeJS.Timeout | undefined
@@ -46,7 +51,7 @@ async function outcome(check: ReadinessCheck): Promise<string> {
     timer = setTimeout(resolve, CHECK_TIMEOUT_MS, `no answer within ${CHECK_TIMEOUT_MS / 1000} s`)
   })
   try {
-    return await Promise.race([check().then((problem) => problem ?? 'ok'), timeout])
+    return await Promise.race([check().then(wording), timeout])
   } catch {
     return 'failed'
   } finally {
