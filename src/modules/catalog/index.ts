@@ -1,5 +1,6 @@
 import type { Module } from '../module.ts'
 import { deleteProductsSweep, hideProductsOfUser } from './delete-products.ts'
+import { imports } from './imports/index.ts'
 import { foldProductCountsSweep } from './product-counts.ts'
 import { registerProductFeedRoutes } from './routes.ts'
 import { feedTopics } from './topics.ts'
@@ -10,15 +11,17 @@ import { registerUploadRoutes } from './upload-routes.ts'
 /** Hides the products of a deleted user in the transaction of the deletion; for `onUserDeleted` of identity. */
 export { hideProductsOfUser }
 
-/** Products, their feeds and their stock. */
+/** Products, their stock, and the feeds they come from. */
 export const catalog: Module = {
   name: 'catalog',
-  topics: feedTopics,
-  mailTemplates: [uploadSucceededMail, uploadFailedMail],
+  topics: [...feedTopics, ...imports.topics],
+  mailTemplates: [uploadSucceededMail, uploadFailedMail, ...imports.mailTemplates],
   routes: (app) => {
     registerProductFeedRoutes(app)
     registerUploadRoutes(app)
+    imports.routes(app)
   },
-  subscribers: () => [uploadMailSubscriber],
-  sweeps: (context) => [deleteProductsSweep(context), foldProductCountsSweep(context)],
+  subscribers: () => [uploadMailSubscriber, ...imports.subscribers()],
+  sweeps: (context) => [deleteProductsSweep(context), foldProductCountsSweep(context), ...imports.sweeps(context)],
+  services: (context) => imports.services(context),
 }

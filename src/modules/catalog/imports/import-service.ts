@@ -1,0 +1,149 @@
+import { randomUUID } from 'node:crypto'
+
+import { toTimestamp } from '../../../platform/clock.ts'
+import { faultPoint } from '../../../platform/fault.ts'
+import type { Service } from '../../../platform/service.ts'
+import type { Context } from '../../module.ts'
+import { LeaseLostError } from './import-batch.ts'
+import { findImport, takeProgressTurn } from './import-queries.ts'
+import { claimImport, listClaimable, releaseLease, renewLease, type Claim } from './lease-queries.ts'
+import { finishImport, runImport, StoppedError, type ImportRunner, type RunState } from './run-import.ts'
+import type { Spool } from './spool.ts'
+import { importProgressed, recordImport } from './topics.ts'
+
+/** How often a worker looks for imports; one short query. */
+const POLL_MS = 500
+/** How often it speaks up for one it works on. */
+const PULSE_MS = 1_000
+/** Imports worked on at once in one process: they share its event loop with the requests. */
+const MAX_PARALLEL = 2
+/** Claims without a checkpoint in between after which an import is given up: it seems to kill whoever works on it. */
+const MAX_ATTEMPTS = 5
+const RETRY_SECONDS = 5
+/** How long `stop` waits for the batches in hand. */
+const STOP_WAIT_MS = 3_000
+
+interface Running extends RunState {
+  isStopped: boolean
+  isCancelled: boolean
+}
+
+/** Works on queued imports, and on those whose worker has died, for as long as the process lives. */
+export function importService(context: Context, spool: Spool): Service {
+  const { db, clock, log } = context
+  const runner: ImportRunner = { db, clock, spool }
+  const running = new Map<Promise<void>, Running>()
+  let timer: NodeJS.Timeout | undefined
+  let isStopped = false
+
+  async function look(): Promise<void> {
+    if (isStopped || running.size >= MAX_PARALLEL) return
+    const claim = await nextClaim(runner)
+    if (claim === undefined) return
+    faultPoint('import-after-claim')
+    start(claim)
+    await look()
+  }
+
+  function start(claim: Claim): void {
+    const state: Running = { isStopped, isCancelled: false, bytesChecked: 0 }
+    const done = carryOut(context, runner, claim, state).finally(() => {
+      running.delete(done)
+      schedule(0)
+    })
+    running.set(done, state)
+  }
+
+  function schedule(ms: number): void {
+    clearTimeout(timer)
+    if (isStopped) return
+    timer = setTimeout(() => {
+      look()
+        .catch((error: unknown) => log.warn({ err: error }, 'could not look for imports, will look again'))
+        .finally(() => schedule(POLL_MS))
+    }, ms)
+  }
+
+  return {
+    name: 'catalog.run-imports',
+    start: async () => schedule(0),
+    stop: async () => {
+      isStopped = true
+      clearTimeout(timer)
+      for (const state of running.values()) state.isStopped = true
+      const patience = new Promise((resolve) => setTimeout(resolve, STOP_WAIT_MS).unref())
+      await Promise.race([Promise.all(running.keys()), patience])
+    },
+  }
+}
+
+/** Candidates looked at in one go; more only matter when many belong to workers elsewhere. */
+const CANDIDATES = 50
+
+/** The oldest import whose file is here. One whose file is not may belong to a worker with another data folder. */
+async function nextClaim({ db, clock, spool }: ImportRunner): Promise<Claim | undefined> {
+  for (const id of await listClaimable(db, CANDIDATES)) {
+    if (!(await spool.has(id))) continue
+    const claim = await db.transaction((tx) => claimImport(tx, id, randomUUID(), toTimestamp(clock.now())))
+    if (claim !== undefined) return claim
+  }
+  return undefined
+}
+
+async function carryOut(context: Context, runner: ImportRunner, claim: Claim, state: Running): Promise<void> {
+  const log = context.log.child({ importId: claim.job.id })
+  const pulse = keepPulse(context, claim, state)
+  try {
+    if (claim.attempts > MAX_ATTEMPTS) {
+      const error = `given up after ${MAX_ATTEMPTS} attempts that came to nothing`
+      await finishImport(runner, claim, { state: 'failed', error })
+    } else await runImport(runner, claim, state)
+    log.info('import ended')
+  } catch (error) {
+    if (error instanceof LeaseLostError) return
+    const isStop = error instanceof StoppedError
+    if (!isStop) log.error({ err: error }, 'an import was interrupted and will be tried again')
+    // Without the database the lease runs out by itself.
+    await releaseLease(context.db, claim, isStop ? 0 : RETRY_SECONDS).catch(() => undefined)
+  } finally {
+    pulse.stop()
+  }
+}
+
+/** Renews the lease, carries the wish to cancel to the runner and tells how far the check has come. */
+function keepPulse({ db, log }: Context, claim: Claim, state: Running): { stop(): void } {
+  let timer: NodeJS.Timeout | undefined
+  let isOver = false
+
+  async function beat(): Promise<void> {
+    const answer = await db.transaction(async (tx) => {
+      const renewed = await renewLease(tx, claim, state.bytesChecked)
+      if (renewed === undefined || claim.job.isChecked) return renewed
+      if (await takeProgressTurn(tx, claim.job.id)) {
+        const job = await findImport(tx, claim.job.id)
+        await recordImport(tx, importProgressed, job!)
+      }
+      return renewed
+    })
+    if (answer?.state === 'cancelling') state.isCancelled = true
+    // Lost, or ended a moment ago: in both cases nothing is left to do here.
+    if (answer === undefined) state.isStopped = true
+  }
+
+  function next(): void {
+    if (isOver) return
+    timer = setTimeout(() => {
+      beat()
+        .catch((error: unknown) => log.warn({ err: error }, 'could not renew the lease of an import'))
+        .finally(next)
+    }, PULSE_MS)
+  }
+
+  next()
+  return {
+    stop: () => {
+      isOver = true
+      clearTimeout(timer)
+    },
+  }
+}

@@ -1,0 +1,147 @@
+import type { IncomingMessage } from 'node:http'
+
+import { InvalidError, SoukError } from '../../../platform/errors.ts'
+import { newId } from '../../../platform/ids.ts'
+import { createMultipartParser, MultipartError } from '../multipart.ts'
+import type { Spool, SpoolFile } from './spool.ts'
+import { createSizeMeter, type SizeMeter } from './unpacked-size.ts'
+
+/** A feed that lies in the spool under `id`, not yet kept. */
+export interface ReceivedFeed {
+  id: string
+  file: SpoolFile
+  fileName: string
+  isCompressed: boolean
+  bytesTotal: number
+  /** Text fields of a multipart body. */
+  fields: Readonly<Record<string, string>>
+}
+
+/** Bytes of all text fields together; the known ones are single words. */
+const MAX_FIELD_BYTES = 4 * 1024
+const DEFAULT_NAME = 'feed.xml'
+
+/**
+ * Takes the feed out of a request body, a chunk at a time: to disk and through the meter. Whatever goes wrong, nothing stays on the disk.
+ */
+export async function receiveFeed(
+  raw: IncomingMessage | undefined,
+  spool: Spool,
+  maxBytes: number,
+): Promise<ReceivedFeed> {
+  if (raw === undefined) throw noFile()
+  const type = raw.headers['content-type'] ?? ''
+  const sink = createSink(spool, maxBytes)
+  try {
+    const isMultipart = /^multipart\/form-data/i.test(type)
+    const { fileName, fields } = isMultipart ? await readMultipart(raw, type, sink) : await readRaw(raw, sink)
+    return { ...(await sink.end()), fileName, fields }
+  } catch (error) {
+    await sink.discard()
+    throw error
+  }
+}
+
+interface Sink {
+  write(chunk: Buffer): Promise<void>
+  end(): Promise<{ id: string; file: SpoolFile; isCompressed: boolean; bytesTotal: number }>
+  discard(): Promise<void>
+}
+
+function createSink(spool: Spool, maxBytes: number): Sink {
+  const id = newId()
+  const meter: SizeMeter = createSizeMeter(maxBytes)
+  let file: SpoolFile | undefined
+  return {
+    write: async (chunk) => {
+      file ??= await spool.create(id)
+      await meter.write(chunk)
+      await file.write(chunk)
+    },
+    end: async () => {
+      file ??= await spool.create(id)
+      return { id, file, ...(await meter.end()) }
+    },
+    discard: async () => {
+      meter.abort()
+      await file?.discard()
+    },
+  }
+}
+
+interface Received {
+  fileName: string
+  fields: Record<string, string>
+}
+
+async function readRaw(raw: IncomingMessage, sink: Sink): Promise<Received> {
+  let bytes = 0
+  for await (const chunk of bodyChunks(raw)) {
+    bytes += chunk.length
+    await sink.write(chunk)
+  }
+  if (bytes === 0) throw noFile()
+  return { fileName: DEFAULT_NAME, fields: {} }
+}
+
+async function readMultipart(raw: IncomingMessage, type: string, sink: Sink): Promise<Received> {
+  const fields: Record<string, string> = Object.create(null) as Record<string, string>
+  let fileName: string | undefined
+  let target: 'file' | 'field' | 'ignored' = 'ignored'
+  let fieldName = ''
+  let fieldBytes = 0
+  let arrived: Buffer[] = []
+
+  const parser = multipart(() =>
+    createMultipartParser(type, {
+      part(part) {
+        const isFeed = part.name === 'file' && part.fileName !== undefined && fileName === undefined
+        target = isFeed ? 'file' : part.fileName === undefined ? 'field' : 'ignored'
+        fieldName = part.name ?? ''
+        if (isFeed) fileName = part.fileName === '' ? DEFAULT_NAME : part.fileName
+        if (target === 'field') fields[fieldName] = ''
+      },
+      data(bytes) {
+        // Copied, because the parser may use these bytes again before they are on disk.
+        if (target === 'file') arrived.push(Buffer.from(bytes))
+        if (target !== 'field') return
+        fieldBytes += bytes.length
+        if (fieldBytes > MAX_FIELD_BYTES) throw new InvalidError('The text fields of the form are too long.')
+        fields[fieldName] += bytes.toString('utf8')
+      },
+    }),
+  )
+  for await (const chunk of bodyChunks(raw)) {
+    multipart(() => parser.write(chunk))
+    const pieces = arrived
+    arrived = []
+    for (const piece of pieces) await sink.write(piece)
+  }
+  multipart(() => parser.end())
+  if (fileName === undefined) throw noFile()
+  return { fileName, fields }
+}
+
+function multipart<T>(step: () => T): T {
+  try {
+    return step()
+  } catch (error) {
+    if (error instanceof MultipartError) throw new InvalidError(error.message)
+    throw error
+  }
+}
+
+/** The body as it arrives; a client that goes away in the middle is an error of the request, not of ours. */
+async function* bodyChunks(raw: IncomingMessage): AsyncGenerator<Buffer> {
+  try {
+    // The request must outlive a refusal: the answer is still to be sent on it.
+    for await (const chunk of raw.iterator({ destroyOnReturn: false })) yield chunk as Buffer
+  } catch (error) {
+    if (raw.readableAborted && !(error instanceof SoukError)) throw new InvalidError('The request body ended early.')
+    throw error
+  }
+}
+
+function noFile(): InvalidError {
+  return new InvalidError('No file provided')
+}

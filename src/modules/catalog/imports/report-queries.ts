@@ -1,0 +1,39 @@
+import { sql } from '../../../platform/db/sql.ts'
+import type { Queryable, Tx } from '../../../platform/db/db.ts'
+
+export interface ReportedProblem {
+  item: number
+  line: number
+  id: string | null
+  element: string
+  rule: string
+  value: string | null
+}
+
+export interface ReportRow extends ReportedProblem {
+  ordinal: number
+}
+
+/** Appends problems, in the given order, to the report of an import that the caller has locked. */
+export async function insertProblems(tx: Tx, importId: string, problems: readonly ReportedProblem[]): Promise<void> {
+  if (problems.length === 0) return
+  await tx.run(sql`
+    INSERT INTO import_problems (import_id, ordinal, item, line, feed_id, element, rule, value)
+    SELECT ${importId}, i.problem_count + n.ordinal, n.item, n.line, n.feed_id, n.element, n.rule, n.value
+    FROM imports i, unnest(
+      ${problems.map((problem) => problem.item)}::bigint[], ${problems.map((problem) => problem.line)}::bigint[],
+      ${problems.map((problem) => problem.id)}::text[], ${problems.map((problem) => problem.element)}::text[],
+      ${problems.map((problem) => problem.rule)}::text[], ${problems.map((problem) => problem.value)}::text[]
+    ) WITH ORDINALITY AS n (item, line, feed_id, element, rule, value, ordinal)
+    WHERE i.id = ${importId}`)
+}
+
+/** A page of the report: the problems after `after`, in file order. */
+export async function listProblems(
+  db: Queryable,
+  query: { importId: string; after: number; limit: number },
+): Promise<ReportRow[]> {
+  return db.rows<ReportRow>(sql`
+    SELECT ordinal, item, line, feed_id AS id, element, rule, value FROM import_problems
+    WHERE import_id = ${query.importId} AND ordinal > ${query.after} ORDER BY ordinal LIMIT ${query.limit}`)
+}
