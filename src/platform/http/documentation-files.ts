@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 export interface DocumentationFile {
   name: string
   type: string
+  operationId: string
   read(): Promise<string>
 }
 
@@ -22,15 +23,21 @@ const REDOC_START = `Redoc.init('/api/openapi.json', { hideDownloadButton: false
 `
 
 export const documentationFiles: readonly DocumentationFile[] = [
-  { name: 'swagger-ui-bundle.js', type: JAVASCRIPT, read: () => packageFile('swagger-ui-dist/swagger-ui-bundle.js') },
+  {
+    name: 'swagger-ui-bundle.js',
+    operationId: 'getSwaggerScript',
+    type: JAVASCRIPT,
+    read: () => packageFile('swagger-ui-dist/swagger-ui-bundle.js'),
+  },
   {
     name: 'swagger-ui.css',
+    operationId: 'getSwaggerStyle',
     type: 'text/css; charset=utf-8',
     read: () => packageFile('swagger-ui-dist/swagger-ui.css'),
   },
-  { name: 'swagger-start.js', type: JAVASCRIPT, read: async () => SWAGGER_START },
-  { name: 'redoc.standalone.js', type: JAVASCRIPT, read: redoc },
-  { name: 'redoc-start.js', type: JAVASCRIPT, read: async () => REDOC_START },
+  { name: 'swagger-start.js', operationId: 'getSwaggerStart', type: JAVASCRIPT, read: async () => SWAGGER_START },
+  { name: 'redoc.standalone.js', operationId: 'getRedocScript', type: JAVASCRIPT, read: redoc },
+  { name: 'redoc-start.js', operationId: 'getRedocStart', type: JAVASCRIPT, read: async () => REDOC_START },
 ]
 
 interface LoadedFile {

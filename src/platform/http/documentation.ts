@@ -74,12 +74,25 @@ function registerPage(app: App, path: string, operationId: string, page: string)
 
 function registerFiles(app: App): void {
   for (const file of documentationFiles) {
-    app.get(`/api/docs/${file.name}`, { config, schema: { hide: true } }, async (request, reply) => {
-      const { body, etag } = await readDocumentationFile(file)
-      reply.header('cache-control', 'public, max-age=3600').header('etag', etag)
-      if (request.headers['if-none-match'] === etag) return reply.code(304).send()
-      return reply.type(file.type).send(body)
-    })
+    const mediaType = file.type.split(';', 1)[0]!
+    const response = {
+      200: {
+        description: 'A file of the pages.',
+        content: { [mediaType]: { schema: Type.Unsafe<Buffer>({ type: 'string' }) } },
+      },
+      304: Type.Null({ description: 'The copy you have is good.' }),
+    }
+    const schema = { tags, operationId: file.operationId, summary: 'File of a documentation page', response }
+    app.get(
+      `/api/docs/${file.name}`,
+      { config: { ...config, postman: { skip: true } }, schema },
+      async (request, reply) => {
+        const { body, etag } = await readDocumentationFile(file)
+        reply.header('cache-control', 'public, max-age=3600').header('etag', etag)
+        if (request.headers['if-none-match'] === etag) return reply.code(304).send(null)
+        return reply.type(file.type).send(body)
+      },
+    )
   }
 }
 
@@ -98,7 +111,7 @@ declare module 'fastify' {
   }
 
   interface FastifySchema {
-    /** Left out of the OpenAPI document: a file that belongs to a page. */
+    /** Left out of the OpenAPI document. */
     hide?: boolean
     tags?: readonly string[]
     summary?: string
