@@ -93,7 +93,8 @@ function requireHandshake({ headers }: FastifyRequest): void {
   }
 }
 
-const HOP_BY_HOP = new Set(['upgrade', 'connection', 'http2-settings'])
+/** Headers that make up the offer, and the words that announce them in `Connection`. */
+const OFFER = new Set(['upgrade', 'http2-settings'])
 
 /**
  * A server may ignore an offer to upgrade (RFC 9110, section 7.8), and must here: some HTTP clients offer `h2c` with their first request.
@@ -104,8 +105,15 @@ function continueWithoutUpgrade(app: App, request: IncomingMessage, socket: Dupl
   const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`]
   for (let index = 0; index + 1 < request.rawHeaders.length; index += 2) {
     const name = request.rawHeaders[index]!
-    if (!HOP_BY_HOP.has(name.toLowerCase())) lines.push(`${name}: ${request.rawHeaders[index + 1]!}`)
+    const value = request.rawHeaders[index + 1]!
+    if (OFFER.has(name.toLowerCase())) continue
+    lines.push(`${name}: ${name.toLowerCase() === 'connection' ? withoutOffer(value) : value}`)
   }
   socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
   app.server.emit('connection', socket)
+}
+
+function withoutOffer(connection: string): string {
+  const words = connection.split(',').map((word) => word.trim())
+  return words.filter((word) => !OFFER.has(word.toLowerCase())).join(', ')
 }
