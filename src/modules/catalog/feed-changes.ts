@@ -1,4 +1,4 @@
-import { recordChange } from '../../changes/index.ts'
+import { recordChanges } from '../../changes/index.ts'
 import type { Tx } from '../../platform/db/db.ts'
 import type { StoredFeedProduct } from './feed-product-queries.ts'
 import { productsImported, productsUpdated } from './topics.ts'
@@ -22,8 +22,7 @@ export async function recordFeedChanges(tx: Tx, changes: FeedChanges): Promise<v
       audience: ['public' as const],
       data: { ownerId, source, sourceId, products: pack },
     }))
-  const all = [...changesOf(productsImported, created), ...changesOf(productsUpdated, updated)]
-  for (const change of all) await recordChange(tx, change)
+  await recordChanges(tx, [...changesOf(productsImported, created), ...changesOf(productsUpdated, updated)])
 }
 
 /** A change holds at most 16 KB and 500 ids; the rest of the data stays well below the difference. */

@@ -45,7 +45,7 @@ export function registerProductFeedRoutes(app: App): void {
         params: productParams,
         response: { 200: productSchema },
       },
-      config: { flatFieldErrors: true },
+      config: { flatFieldErrors: true, postman: { path: { product_id: '{{feedProductId}}' } } },
     },
     async (request) => {
       const row = await findListedProduct(app.db, request.params.product_id)

@@ -68,3 +68,28 @@ export const uploadResponse = Type.Object({
     }),
   ),
 })
+
+export const uploadForm = Type.Object({
+  file: Type.Unsafe<string>({ type: 'string', format: 'binary', description: 'The feed, XML.' }),
+})
+
+/** A small upload that works, for the Postman collection; whole, because the collection sends text. */
+export const exampleUpload = {
+  contentType: 'multipart/form-data; boundary=souk-example',
+  text: [
+    '--souk-example',
+    'Content-Disposition: form-data; name="file"; filename="feed.xml"',
+    'Content-Type: text/xml',
+    '',
+    `<rss xmlns:g="http://base.google.com/ns/1.0"><channel><item>
+<g:id>example_1</g:id><title>Linen shirt</title><g:product_type>Clothing</g:product_type>
+<link>https://shop.example/shirt</link><description>A light shirt.</description>
+<g:image_link>https://shop.example/shirt.jpg</g:image_link><g:price>199.99 AED</g:price>
+<g:availability>in stock</g:availability><g:brand>Example</g:brand><g:gtin>4006381333931</g:gtin>
+<g:item_group_id>shirts</g:item_group_id><g:condition>new</g:condition><g:age_group>adult</g:age_group>
+<g:color>white</g:color><g:gender>unisex</g:gender><g:quantity>3</g:quantity>
+</item></channel></rss>`,
+    '--souk-example--',
+    '',
+  ].join('\r\n'),
+}

@@ -6,7 +6,7 @@ import type { App } from '../../platform/http/app.ts'
 import type { Caller } from '../../platform/http/caller.ts'
 import { isFeedError, type FeedError } from './feed/read-feed.ts'
 import { receiveUpload } from './receive-upload.ts'
-import { uploadResponse } from './schemas.ts'
+import { exampleUpload, uploadForm, uploadResponse } from './schemas.ts'
 import { createSlots, type Slots } from './slots.ts'
 import { openSpoolFile, type SpoolFile } from './spool.ts'
 import { planUpload } from './upload-plan.ts'
@@ -27,10 +27,14 @@ export function registerUploadRoutes(app: App): void {
         description:
           'XML in the part `file`. Each item is independent; nothing is stored of a file that is not well-formed.',
         operationId: 'uploadProducts',
-        consumes: ['multipart/form-data'],
         response: { 201: uploadResponse },
       },
-      config: { bodyTypes: ['multipart/form-data'], flatFieldErrors: true },
+      config: {
+        bodyTypes: ['multipart/form-data'],
+        streamSchema: uploadForm,
+        flatFieldErrors: true,
+        postman: { raw: exampleUpload, order: 200, save: { feedProductId: 'created_product_ids.0' } },
+      },
     },
     async (request, reply) => {
       const body = request.body as IncomingMessage | undefined
