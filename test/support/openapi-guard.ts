@@ -75,7 +75,8 @@ function checkBody(
     if (body !== '') throw new Error(`${where}: documented without a body, but has one: ${body.slice(0, 500)}`)
     return
   }
-  const type = String(headers['content-type'] ?? '').split(';', 1)[0]!
+  const given = headers['content-type']
+  const type = typeof given === 'string' ? given.split(';', 1)[0]! : 'none'
   const media = content[type]
   if (media === undefined)
     throw new Error(`${where}: media type ${type} is not documented, but ${Object.keys(content).join(', ')}`)

@@ -1,3 +1,4 @@
+import type { LightMyRequestResponse } from 'fastify'
 import { Type } from 'typebox'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 
@@ -100,13 +101,10 @@ it.each([
 })
 
 it('reads the same values from JSON, form and multipart', async () => {
-  const send = (type: string, payload: string) =>
-    app.inject({ method: 'POST', url: '/any/', headers: { 'content-type': type }, payload })
-
   const answers = await Promise.all([
-    send(json, '{"name":"é","count":2}'),
-    send(form, 'name=%C3%A9&count=2'),
-    send(multipart, `${part('name', 'é')}${part('count', '2')}--x--\r\n`),
+    sendAny(json, '{"name":"é","count":2}'),
+    sendAny(form, 'name=%C3%A9&count=2'),
+    sendAny(multipart, `${part('name', 'é')}${part('count', '2')}--x--\r\n`),
   ])
 
   expect(answers.map((answer) => answer.json<unknown>())).toEqual([
@@ -182,3 +180,7 @@ it.each([
   expect(response.statusCode).toBe(status)
   expect(response.json()).toEqual(expected)
 })
+
+function sendAny(type: string, payload: string): Promise<LightMyRequestResponse> {
+  return app.inject({ method: 'POST', url: '/any/', headers: { 'content-type': type }, payload })
+}

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 
-import { InvalidError } from '../errors.ts'
+import type { InvalidError } from '../errors.ts'
 import { requireCleanText } from './clean-text.ts'
 
 it.each([

@@ -32,15 +32,16 @@ beforeEach(async () => {
   await database.db.run(sql`DELETE FROM idempotency_keys`)
 })
 
+async function run(ms: number): Promise<number> {
+  runs += 1
+  const mine = runs
+  await wait(ms)
+  if (failure !== undefined) throw failure
+  return mine
+}
+
 function registerRoutes(toy: App): void {
   const body = Type.Object({ name: Type.String(), ms: Type.Integer({ default: 0 }) })
-  const run = async (ms: number): Promise<number> => {
-    runs += 1
-    const mine = runs
-    await wait(ms)
-    if (failure !== undefined) throw failure
-    return mine
-  }
   toy.post(
     '/things/',
     { schema: { body, response: { 201: Type.Object({ run: Type.Integer() }) } } },
@@ -149,16 +150,15 @@ describe('the same request under the same key', () => {
   })
 
   it('stores the refusal of an invalid body too', async () => {
-    const send = () =>
-      app.inject({
-        method: 'POST',
-        url: '/things/',
-        headers: { authorization: 'Token alice', 'idempotency-key': 'k1' },
-        payload: { name: 1 },
-      })
-    await send()
+    const request = {
+      method: 'POST',
+      url: '/things/',
+      headers: { authorization: 'Token alice', 'idempotency-key': 'k1' },
+      payload: { name: 1 },
+    } as const
+    await app.inject(request)
 
-    const second = await send()
+    const second = await app.inject(request)
 
     expect(second.statusCode).toBe(400)
     expect(second.headers['idempotency-replayed']).toBe('true')

@@ -59,7 +59,7 @@ function fromSoukError(error: SoukError): Problem {
 function fromFrameworkError(error: unknown): Problem | undefined {
   if (!(error instanceof Error)) return undefined
   const { code, statusCode } = error as { code?: unknown; statusCode?: unknown }
-  if (typeof code !== 'string' || !/^FST_/.test(code)) return undefined
+  if (typeof code !== 'string' || !code.startsWith('FST_')) return undefined
   if (typeof statusCode !== 'number' || statusCode < 400 || statusCode > 499) return undefined
   const detail = FRAMEWORK_DETAILS[code] ?? error.message
   return { status: statusCode, code: FRAMEWORK_CODES[statusCode] ?? 'invalid', detail, extensions: {}, headers: {} }

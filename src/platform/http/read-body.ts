@@ -49,13 +49,13 @@ export interface RestLimits {
  * the connection under it. Past the limits the connection is cut.
  */
 export function discardRest(raw: IncomingMessage, limits: RestLimits): void {
-  if (raw.complete || raw.destroyed) return
+  if (raw.complete || raw.readableEnded || raw.destroyed) return
   let left = limits.bytes
-  const timer = setTimeout(() => raw.socket.destroy(), limits.ms)
+  const timer = setTimeout(() => raw.destroy(), limits.ms)
   const end = (): void => clearTimeout(timer)
   raw.on('data', (chunk: Buffer) => {
     left -= chunk.length
-    if (left < 0) raw.socket.destroy()
+    if (left < 0) raw.destroy()
   })
   raw.once('end', end).once('close', end).on('error', end).resume()
 }

@@ -1,9 +1,10 @@
 import type {
   FastifyReply,
   FastifyRequest,
-  onRequestHookHandler,
+  onRequestAsyncHookHandler,
   onResponseHookHandler,
-  onSendHookHandler,
+  onSendAsyncHookHandler,
+  preValidationAsyncHookHandler,
   preValidationHookHandler,
 } from 'fastify'
 
@@ -33,18 +34,18 @@ export interface HookContext {
 }
 
 export interface RouteHooks {
-  onRequest: onRequestHookHandler
-  preValidation: preValidationHookHandler[]
-  onSend: onSendHookHandler[]
+  onRequest: onRequestAsyncHookHandler
+  preValidation: (preValidationHookHandler | preValidationAsyncHookHandler)[]
+  onSend: onSendAsyncHookHandler[]
   onResponse: onResponseHookHandler
 }
 
 /** The hooks of one route, as closures over its policy: nothing is looked up per request. */
 export function routeHooks(context: HookContext, policy: RoutePolicy): RouteHooks {
   return {
-    onRequest: (request, reply, done) => {
+    onRequest: async (request, reply) => {
       arrive(context, request, reply)
-      admit(context, policy, request, reply).then(() => done(), done)
+      await admit(context, policy, request, reply)
     },
     preValidation: [
       (request, _reply, done) => {
@@ -112,20 +113,19 @@ function refuseUnstorableText(request: FastifyRequest): Error | undefined {
 
 const NO_BODY = Buffer.alloc(0)
 
-function beginHook({ db }: HookContext): preValidationHookHandler {
-  return (request, reply, done) => {
+function beginHook({ db }: HookContext): preValidationAsyncHookHandler {
+  return async (request, reply) => {
     const key = request.idempotencyKey
-    if (key === undefined) return done()
-    beginUnderKey(request, reply, db, key, request.bodyHash ?? NO_BODY).then((isAnswered) => {
-      if (!isAnswered) done()
-    }, done)
+    if (key === undefined) return undefined
+    const isAnswered = await beginUnderKey(request, reply, db, key, request.bodyHash ?? NO_BODY)
+    return isAnswered ? reply : undefined
   }
 }
 
-function finishHook({ db }: HookContext): onSendHookHandler {
-  return (request, reply, payload, done) => {
-    if (request.idempotencyKey === undefined) return done(null, payload)
-    finishUnderKey(request, reply, db, payload).then(() => done(null, payload), done)
+function finishHook({ db }: HookContext): onSendAsyncHookHandler {
+  return async (request, reply, payload) => {
+    if (request.idempotencyKey !== undefined) await finishUnderKey(request, reply, db, payload)
+    return payload
   }
 }
 

@@ -1,10 +1,4 @@
-import Fastify, {
-  LogController,
-  type FastifyBaseLogger,
-  type FastifyReply,
-  type FastifyRequest,
-  type RouteOptions,
-} from 'fastify'
+import Fastify, { LogController, type FastifyReply, type FastifyRequest, type RouteOptions } from 'fastify'
 
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
@@ -77,7 +71,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<App>
 
 function createFastify({ config, log }: HttpServerOptions, limits: HttpLimits, context: HookContext): App {
   const app = Fastify({
-    loggerInstance: log as FastifyBaseLogger,
+    loggerInstance: log,
     // Our own line per request is written when the answer is out (`leave`).
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     requestIdHeader: false,
@@ -98,9 +92,9 @@ function createFastify({ config, log }: HttpServerOptions, limits: HttpLimits, c
     },
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => {
-      arrive(context, request, reply as FastifyReply)
-      sendProblem(error, request, reply as FastifyReply)
-      leave(context, request, reply as FastifyReply, { pattern: 'unmatched', isQuiet: false })
+      arrive(context, request, reply)
+      sendProblem(error, request, reply)
+      leave(context, request, reply, { pattern: 'unmatched', isQuiet: false })
     },
   }) as unknown as App
   // Without a listener Node tells every client to go ahead with its body before anybody has looked at the headers.

@@ -1,7 +1,7 @@
 import { Type, type TSchema } from 'typebox'
 import { expect, it } from 'vitest'
 
-import { InvalidError, NotFoundError } from '../errors.ts'
+import { NotFoundError, type InvalidError } from '../errors.ts'
 import { nullable, uuidParam } from './schemas.ts'
 import { compileValidator, FormFields } from './validation.ts'
 
