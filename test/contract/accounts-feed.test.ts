@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { basic, bearer, cookieOf, PASSWORD, startIdentityApp, type IdentityApp } from './identity-app.ts'
+import { basic, bearer, cookieOf, PASSWORD, startIdentityApp, statusesOf, type IdentityApp } from './identity-app.ts'
 
 let app: IdentityApp
 
@@ -83,11 +83,11 @@ describe('POST /signup/', () => {
   })
 
   it('makes one user out of two simultaneous sign-ups', async () => {
-    const attempt = () => app.post('/signup/', { username: 'twin', email: 'twin@example.com', password: 'pass' })
+    const fields = { username: 'twin', email: 'twin@example.com', password: 'pass' }
 
-    const statuses = (await Promise.all([attempt(), attempt()])).map((response) => response.statusCode)
+    const statuses = statusesOf(await Promise.all([app.post('/signup/', fields), app.post('/signup/', fields)]))
 
-    expect(statuses.toSorted()).toEqual([201, 409])
+    expect(statuses).toEqual([201, 409])
   })
 })
 

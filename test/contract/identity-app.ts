@@ -146,6 +146,11 @@ async function addUser(db: Db, columns: Partial<TestUser>): Promise<TestUser> {
   return user
 }
 
+/** In ascending order, for requests of which any may come first. */
+export function statusesOf(responses: readonly LightMyRequestResponse[]): number[] {
+  return responses.map((response) => response.statusCode).toSorted((a, b) => a - b)
+}
+
 /** `name=value` of a cookie that an answer sets. */
 export function cookieOf(response: LightMyRequestResponse, name: string): string {
   const cookie = response.cookies.find((candidate) => candidate.name === name)

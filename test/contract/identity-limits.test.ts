@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 
 import { sql } from '../../src/platform/db/sql.ts'
-import { PASSWORD, startIdentityApp, type IdentityApp, type TestUser } from './identity-app.ts'
+import { PASSWORD, startIdentityApp, statusesOf, type IdentityApp, type TestUser } from './identity-app.ts'
 
 let app: IdentityApp
 let user: TestUser
@@ -128,7 +128,7 @@ it('can be switched off', async () => {
   const { username } = await unlimited.addUser()
   const attempts = Array.from({ length: 15 }, () => unlimited.post('/api/auth/login/', { username, password: 'wrong' }))
 
-  const statuses = (await Promise.all(attempts)).map((response) => response.statusCode)
+  const statuses = statusesOf(await Promise.all(attempts))
 
   expect(new Set(statuses)).toEqual(new Set([401]))
   await unlimited.close()

@@ -3,7 +3,7 @@ import { createHmac, generateKeyPairSync, randomUUID, sign } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { sql } from '../../src/platform/db/sql.ts'
-import { bearer, PASSWORD, startIdentityApp, type IdentityApp, type TestUser } from './identity-app.ts'
+import { bearer, PASSWORD, startIdentityApp, statusesOf, type IdentityApp, type TestUser } from './identity-app.ts'
 
 let app: IdentityApp
 let user: TestUser
@@ -62,7 +62,7 @@ describe('POST /api/token/refresh/', () => {
 
     const responses = await Promise.all(Array.from({ length: 6 }, () => refreshWith(pair.refresh)))
 
-    const statuses = responses.map((response) => response.statusCode).toSorted()
+    const statuses = statusesOf(responses)
     expect(statuses).toEqual([200, 401, 401, 401, 401, 401])
     const winner = responses.find((response) => response.statusCode === 200)
     expect(await statusOf(winner?.json().access)).toBe(401)

@@ -23,7 +23,7 @@ export function createPasswordHashing(options: { concurrency?: number; maxWaitin
   const { concurrency = CONCURRENCY, maxWaiting = MAX_WAITING } = options
   const waiting: (() => void)[] = []
   let running = 0
-  let nobody: Promise<string> | undefined
+  let nobody: string | undefined
 
   async function inTurn<T>(work: () => Promise<T>): Promise<T> {
     if (running < concurrency) running += 1
@@ -55,8 +55,8 @@ export function createPasswordHashing(options: { concurrency?: number; maxWaitin
     isRight,
     /** Takes as long as a real check, so that the time of an answer does not tell which names exist. */
     async checkNobody(password: string): Promise<void> {
-      nobody ??= hash(randomBytes(16), COST)
-      await isRight(await nobody, password)
+      nobody ??= await inTurn(() => hash(randomBytes(16), COST))
+      await isRight(nobody, password)
     },
   }
 }
