@@ -4,9 +4,13 @@ import { systemClock } from '../platform/clock.ts'
 import { loadConfig, type Config } from '../platform/config.ts'
 import { openDataFolder } from '../platform/data-folder.ts'
 import { createLogger, type Logger } from '../platform/log.ts'
+import { readOrCreateSecret } from '../platform/secrets.ts'
+import { readOrCreateSecret } from '../platform/secrets.ts'
 import { UsageError, type Command } from './command.ts'
 import { openDatabase, type OpenDatabase } from './database.ts'
 
+/** As many as the HMAC-SHA256 of the JWTs has bits (RFC 7518, section 3.2). */
+const SECRET_KEY_BYTES = 32
 const SETTINGS_HINT = 'Settings come from the environment and an optional .env: see .env.example and README.'
 
 export const serveCommand: Command = {
@@ -41,9 +45,10 @@ ${SETTINGS_HINT}`,
 }
 
 async function serve(role: Role): Promise<number> {
-  const config = loadConfig()
-  const log = createLogger(config.log)
-  await openDataFolder(config.dataDir).catch(asUsageError)
+  const settings = loadConfig()
+  const log = createLogger(settings.log)
+  await openDataFolder(settings.dataDir).catch(asUsageError)
+  const config = await withSecretKey(settings).catch(asUsageError)
   const database = await openDatabase(config, log, { mayShare: role !== 'serve' })
   try {
     await prepareAccounts(config, database)
@@ -57,6 +62,12 @@ async function serve(role: Role): Promise<number> {
   } finally {
     await database.close()
   }
+}
+
+/** The settings with SECRET_KEY: without one, that of the first start, kept in the data folder. */
+async function withSecretKey(config: Config): Promise<Config> {
+  if (config.secretKey !== undefined) return config
+  return Object.freeze({ ...config, secretKey: await readOrCreateSecret(config.dataDir, 'secret-key', 48) })
 }
 
 async function prepareAccounts(config: Config, database: OpenDatabase): Promise<void> {
