@@ -5,7 +5,6 @@ import { loadConfig, type Config } from '../platform/config.ts'
 import { openDataFolder } from '../platform/data-folder.ts'
 import { createLogger, type Logger } from '../platform/log.ts'
 import { readOrCreateSecret } from '../platform/secrets.ts'
-import { readOrCreateSecret } from '../platform/secrets.ts'
 import { UsageError, type Command } from './command.ts'
 import { openDatabase, type OpenDatabase } from './database.ts'
 
@@ -67,7 +66,7 @@ async function serve(role: Role): Promise<number> {
 /** The settings with SECRET_KEY: without one, that of the first start, kept in the data folder. */
 async function withSecretKey(config: Config): Promise<Config> {
   if (config.secretKey !== undefined) return config
-  return Object.freeze({ ...config, secretKey: await readOrCreateSecret(config.dataDir, 'secret-key', 48) })
+  return Object.freeze({ ...config, secretKey: await readOrCreateSecret(config.dataDir, 'secret-key', SECRET_KEY_BYTES) })
 }
 
 async function prepareAccounts(config: Config, database: OpenDatabase): Promise<void> {
