@@ -119,7 +119,8 @@ async function showMail(config: Config, before: Set<string>, item: DemoItem): Pr
 }
 
 async function mailbox(config: Config): Promise<string[]> {
-  const names = await readdir(join(config.dataDir, 'mailbox')).catch(() => [])
+  // One folder a day.
+  const names = await readdir(join(config.dataDir, 'mailbox'), { recursive: true }).catch(() => [])
   return names.filter((name) => name.endsWith('.eml'))
 }
 

@@ -72,7 +72,8 @@ async function logProblems({ databaseUrl }: Evidence): Promise<string[]> {
     databaseUrl,
     `SELECT p.id, count(a.id) AS times
        FROM products p
-       LEFT JOIN (SELECT jsonb_array_elements_text(data -> 'ids') AS id FROM changes WHERE data ? 'ids') a ON a.id = p.id::text
+       LEFT JOIN (SELECT jsonb_array_elements(data -> 'products') ->> 'id' AS id
+         FROM changes WHERE topic = 'catalog.products.imported') a ON a.id = p.id::text
       GROUP BY p.id HAVING count(a.id) <> 1`,
   )
   return [
