@@ -40,6 +40,10 @@ const introspectionSchema = Type.Object({
   exp: Type.Optional(Type.Integer()),
 })
 
+/** Without the client's secret in the collection's variables the answer is 401. */
+const asClient = { expect: [200, 401] } as const
+const client = { client_id: '{{clientId}}', client_secret: '{{clientSecret}}' }
+
 /** The password flow of OAuth2; errors have the form of RFC 6749, section 5.2. */
 export function oauthRoutes(app: App): void {
   const bodyTypes: readonly BodyType[] = ['form', 'multipart', 'json']
@@ -48,7 +52,15 @@ export function oauthRoutes(app: App): void {
   app.post(
     '/oauth/token/',
     {
-      config,
+      config: {
+        ...config,
+        postman: {
+          ...asClient,
+          order: 40,
+          body: { ...client, grant_type: 'password', username: '{{username}}', password: '{{password}}' },
+          save: { oauthToken: 'access_token' },
+        },
+      },
       onSend: neverStored,
       schema: {
         tags,
@@ -64,7 +76,7 @@ export function oauthRoutes(app: App): void {
   app.post(
     '/oauth/revoke_token/',
     {
-      config,
+      config: { ...config, postman: { ...asClient, order: 42, body: { ...client, token: '{{oauthToken}}' } } },
       onSend: neverStored,
       schema: {
         tags,
@@ -89,7 +101,7 @@ export function oauthRoutes(app: App): void {
   app.post(
     '/oauth/introspect/',
     {
-      config,
+      config: { ...config, postman: { ...asClient, order: 41, body: { ...client, token: '{{oauthToken}}' } } },
       onSend: neverStored,
       schema: {
         tags,

@@ -35,6 +35,7 @@ export function profileRoutes(app: App): void {
   app.get(
     '/api/users/:id/',
     {
+      config: { postman: { path: { id: '{{userId}}' } } },
       schema: {
         tags,
         operationId: 'getUser',
@@ -57,7 +58,15 @@ function passwordRoute(app: App): void {
       // Whose password it is comes before what is in the body: 404, 403, then 400.
       attachValidation: true,
       // Nothing of a request that carries passwords is kept for a replay.
-      config: { answersSecret: true },
+      config: {
+        answersSecret: true,
+        postman: {
+          order: 15,
+          credential: 'firstToken',
+          path: { id: '{{userId}}' },
+          body: { old_password: '{{password}}', new_password: '{{password}}' },
+        },
+      },
       schema: {
         tags,
         operationId: 'updatePassword',
@@ -89,6 +98,7 @@ function userRoutes(app: App): void {
   app.get(
     '/api/user/:user_id/',
     {
+      config: { postman: { path: { user_id: '{{userId}}' } } },
       schema: {
         tags,
         operationId: 'getUserRecord',
@@ -105,6 +115,7 @@ function userRoutes(app: App): void {
   app.put(
     '/api/user/:user_id/',
     {
+      config: { postman: { path: { user_id: '{{userId}}' }, body: { first_name: 'Ada' } } },
       attachValidation: true,
       schema: {
         tags,
@@ -131,6 +142,7 @@ function userRoutes(app: App): void {
   app.delete(
     '/api/user/:user_id/',
     {
+      config: { postman: { order: 990, credential: 'lastToken', path: { user_id: '{{userId}}' } } },
       schema: {
         tags,
         operationId: 'deleteUser',

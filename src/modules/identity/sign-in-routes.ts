@@ -33,7 +33,12 @@ function tokenRoutes(app: App): void {
   app.post(
     '/api/auth/login/',
     {
-      config: { access: 'open', answersSecret: true, errors: [401] },
+      config: {
+        access: 'open',
+        answersSecret: true,
+        errors: [401],
+        postman: { order: 30, body: { username: '{{username}}', password: '{{password}}' }, save: { token: 'token' } },
+      },
       schema: {
         tags,
         operationId: 'logIn',
@@ -57,6 +62,7 @@ function tokenRoutes(app: App): void {
     '/login/',
     {
       config: {
+        postman: { order: 31, body: { username: '{{username}}', password: '{{password}}' } },
         access: 'open',
         answersSecret: true,
         bodyTypes: ['json', 'form'],
@@ -89,7 +95,16 @@ function jwtRoutes(app: App, jwts: Jwts): void {
   app.post(
     '/api/auth/signin/',
     {
-      config: { access: 'open', answersSecret: true, errors: [401] },
+      config: {
+        access: 'open',
+        answersSecret: true,
+        errors: [401],
+        postman: {
+          order: 32,
+          body: { username: '{{username}}', password: '{{password}}' },
+          save: { lastToken: 'access' },
+        },
+      },
       schema: {
         tags,
         operationId: 'signIn',
@@ -121,7 +136,16 @@ function jwtRoutes(app: App, jwts: Jwts): void {
   app.post(
     '/api/token/',
     {
-      config: { access: 'open', answersSecret: true, errors: [401] },
+      config: {
+        access: 'open',
+        answersSecret: true,
+        errors: [401],
+        postman: {
+          order: 33,
+          body: { username: '{{username}}', password: '{{password}}' },
+          save: { refresh: 'refresh' },
+        },
+      },
       schema: {
         tags,
         operationId: 'obtainJwt',
@@ -142,7 +166,11 @@ function jwtRoutes(app: App, jwts: Jwts): void {
   app.post(
     '/api/token/refresh/',
     {
-      config: { access: 'open', answersSecret: true },
+      config: {
+        access: 'open',
+        answersSecret: true,
+        postman: { order: 34, body: { refresh: '{{refresh}}' }, save: { accessToken: 'access' } },
+      },
       schema: {
         tags,
         operationId: 'refreshJwt',
@@ -175,7 +203,12 @@ function sessionRoute(app: App): void {
     {
       // A missing field gets the same answer as a wrong password (sources contract, section 2.1), so the handler judges the body.
       attachValidation: true,
-      config: { access: 'open', answersSecret: true, bodyTypes: ['json', 'form', 'multipart'] },
+      config: {
+        access: 'open',
+        answersSecret: true,
+        bodyTypes: ['json', 'form', 'multipart'],
+        postman: { order: 35, body: { username: '{{username}}', password: '{{password}}' } },
+      },
       schema: {
         tags,
         operationId: 'logInForSession',

@@ -18,6 +18,7 @@ export function signOutRoutes(app: App): void {
   app.post(
     '/api/auth/logout/',
     {
+      config: { postman: { order: 920, credential: 'accessToken' } },
       schema: {
         tags,
         operationId: 'logOut',
@@ -34,6 +35,7 @@ export function signOutRoutes(app: App): void {
   app.post(
     '/logout/',
     {
+      config: { postman: { order: 930 } },
       schema: {
         tags,
         operationId: 'logOutForFeed',
@@ -78,7 +80,7 @@ function sessionLogOutRoutes(app: App): void {
   app.get(
     '/api/logout/',
     {
-      config: { access: 'open' },
+      config: { access: 'open', postman: { order: 910 } },
       schema: { tags, operationId: 'getLogOut', summary, response: { 200: messageSchema } },
     },
     handle,
@@ -86,7 +88,7 @@ function sessionLogOutRoutes(app: App): void {
   app.post(
     '/api/logout/',
     {
-      config: { access: 'open' },
+      config: { access: 'open', postman: { order: 911 } },
       schema: { tags, operationId: 'postLogOut', summary, response: { 200: messageSchema } },
     },
     handle,

@@ -27,7 +27,15 @@ export function signUpRoutes(app: App, jwts: Jwts): void {
   app.post(
     '/api/auth/signup/',
     {
-      config: { access: 'open', answersSecret: true },
+      config: {
+        access: 'open',
+        answersSecret: true,
+        postman: {
+          order: 10,
+          body: { username: '{{username}}', email: '{{email}}', password: '{{password}}' },
+          save: { userId: 'user.id', firstToken: 'access' },
+        },
+      },
       schema: {
         tags,
         operationId: 'signUp',
@@ -42,7 +50,19 @@ export function signUpRoutes(app: App, jwts: Jwts): void {
   app.post(
     '/api/users/',
     {
-      config: { access: 'open' },
+      config: {
+        access: 'open',
+        postman: {
+          order: 20,
+          body: {
+            username: '{{username}}-b',
+            email: 'b-{{email}}',
+            password: '{{password}}',
+            first_name: 'Ada',
+            last_name: 'Lovelace',
+          },
+        },
+      },
       schema: {
         tags,
         operationId: 'createUser',
@@ -61,7 +81,14 @@ export function signUpRoutes(app: App, jwts: Jwts): void {
     '/signup/',
     {
       // The product feed contract, section 2, answers 409 to every field error.
-      config: { access: 'open', bodyTypes: ['json', 'form'], invalidStatus: 409, flatFieldErrors: true, errors: [409] },
+      config: {
+        access: 'open',
+        bodyTypes: ['json', 'form'],
+        invalidStatus: 409,
+        flatFieldErrors: true,
+        errors: [409],
+        postman: { order: 21, body: { username: '{{username}}-c', email: 'c-{{email}}', password: '{{password}}' } },
+      },
       schema: {
         tags,
         operationId: 'signUpForFeed',
@@ -79,7 +106,20 @@ export function signUpRoutes(app: App, jwts: Jwts): void {
   app.post(
     '/api/register/',
     {
-      config: { access: 'open', bodyTypes: ['json', 'form', 'multipart'], flatFieldErrors: true },
+      config: {
+        access: 'open',
+        bodyTypes: ['json', 'form', 'multipart'],
+        flatFieldErrors: true,
+        postman: {
+          order: 22,
+          body: {
+            username: '{{username}}-d',
+            email: 'd-{{email}}',
+            password: '{{password}}',
+            confirm_password: '{{password}}',
+          },
+        },
+      },
       schema: {
         tags,
         operationId: 'register',

@@ -14,8 +14,10 @@ export interface PostmanHints {
   query?: Record<string, string>
   /** Sent without a credential. */
   anonymous?: boolean
+  /** Variable that holds the token to send, where it is not `token`. */
+  credential?: string
   /** Variable name to the member of the JSON answer that is kept in it (`user.id`, `results.0.id`). */
   save?: Record<string, string>
-  /** The status the request answers in sequence; default the first documented success. */
-  expect?: number
+  /** The status, or one of several, that the request answers in sequence; default the first documented success. */
+  expect?: number | readonly number[]
 }

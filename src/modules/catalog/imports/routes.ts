@@ -7,6 +7,7 @@ import type { Db } from '../../../platform/db/db.ts'
 import { InvalidError } from '../../../platform/errors.ts'
 import type { App } from '../../../platform/http/app.ts'
 import { uuidParam } from '../../../platform/http/schemas.ts'
+import { exampleUpload } from '../schemas.ts'
 import { listImports } from './import-queries.ts'
 import { cancelImport, getImport, requestImport, type ImportOptions } from './imports.ts'
 import { presentImport } from './presenters.ts'
@@ -48,7 +49,7 @@ function registerRequest(app: App): void {
         querystring: importQuery,
         response: { 202: importSchema },
       },
-      config: { bodyTypes },
+      config: { bodyTypes, postman: { order: 210, raw: exampleUpload, save: { importId: 'id' } } },
     },
     async (request, reply) => {
       const body = request.body as IncomingMessage | undefined
@@ -76,7 +77,7 @@ function registerRequest(app: App): void {
         params: uuidParam,
         response: { 200: importSchema },
       },
-      config: { errors: [400] },
+      config: { errors: [400], postman: { order: 890, path: { id: '{{importId}}' }, expect: [200, 400] } },
     },
     async (request) => {
       const job = await app.db.transaction((tx) => cancelImport(tx, request.caller, request.params.id, app.clock.now()))
@@ -119,6 +120,7 @@ function registerReads(app: App): void {
   app.get(
     '/api/imports/:id/',
     {
+      config: { postman: { path: { id: '{{importId}}' } } },
       schema: {
         tags,
         summary: 'Show an import and how far it has come',
@@ -143,7 +145,7 @@ function registerReports(app: App): void {
         querystring: reportQuery,
         response: { 200: reportPage },
       },
-      config: { errors: [400] },
+      config: { errors: [400], postman: { path: { id: '{{importId}}' } } },
     },
     async (request) => {
       const job = await getImport(app.db, request.caller, request.params.id)
@@ -162,6 +164,7 @@ function registerReports(app: App): void {
   app.get(
     '/api/imports/:id/report.csv',
     {
+      config: { postman: { path: { id: '{{importId}}' } } },
       schema: {
         tags,
         summary: 'What was wrong with rejected items, as CSV',
