@@ -12,7 +12,7 @@ import type { Spool } from './spool.ts'
 import { importProgressed, recordImport } from './topics.ts'
 
 /** How often a worker looks for imports; one short query. */
-const POLL_MS = 500
+const POLL_MS = 200
 /** How often it speaks up for one it works on. */
 const PULSE_MS = 1_000
 /** Imports worked on at once in one process: they share its event loop with the requests. */
