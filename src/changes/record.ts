@@ -1,18 +1,109 @@
-import { newId } from '../platform/ids.ts'
-import { sql } from '../platform/db/sql.ts'
+import { Compile, type Validator } from 'typebox/compile'
+
 import type { Tx } from '../platform/db/db.ts'
+import { sql } from '../platform/db/sql.ts'
+import { faultPoint } from '../platform/fault.ts'
+import { newId } from '../platform/ids.ts'
 import type { NewChange, Topic } from './topic.ts'
+import { wakeAfterCommit } from './wake.ts'
+
+/** A change is a fact with what its consequences must say, not a document. */
+const MAX_DATA_BYTES = 16 * 1024
+/** Above this, one change per chunk of the readers. */
+const MAX_AUDIENCE = 10_000
+const AUDIENCE_KEY = /^(?:public|staff|(?:user|account):[0-9a-f-]{36})$/
 
 /**
  * Appends one change to the outbox in the transaction of the change itself and returns its id: it becomes part of the log if and only if
  * the transaction commits. Call it after the row named by `key` is locked, so that the changes of one key are numbered in commit order.
+ * Data that does not fit the topic's schema, or 16 KiB, is a fault of the caller: it throws, and the transaction must not commit.
  */
 export async function recordChange<T extends Topic>(tx: Tx, change: NewChange<T>): Promise<string> {
-  const id = newId()
-  const { topic, subjectId } = change
-  const key = change.key ?? `${topic.subject}:${subjectId}`
+  const [id] = await recordChanges(tx, [change])
+  return id!
+}
+
+/** Appends several changes in one statement, in the order given; otherwise as `recordChange`. Returns their ids. */
+export async function recordChanges<T extends Topic>(tx: Tx, changes: readonly NewChange<T>[]): Promise<string[]> {
+  if (changes.length === 0) return []
+  const rows = changes.map(toRow)
+  const column = <K extends keyof Row>(name: K): Row[K][] => rows.map((row) => row[name])
   await tx.run(sql`
     INSERT INTO outbox (id, topic, subject_type, subject_id, key, actor, audience, data)
-    VALUES (${id}, ${topic.name}, ${topic.subject}, ${subjectId}, ${key}, ${change.actor}, ${change.audience}, ${change.data})`)
-  return id
+    SELECT id, topic, subject_type, subject_id, key, actor, audience::text[], data::jsonb
+    FROM unnest(${column('id')}::uuid[], ${column('topic')}::text[], ${column('subjectType')}::text[], ${column('subjectId')}::text[],
+                ${column('key')}::text[], ${column('actor')}::uuid[], ${column('audience')}::text[], ${column('data')}::text[])
+         WITH ORDINALITY AS given (id, topic, subject_type, subject_id, key, actor, audience, data, place)
+    ORDER BY place`)
+  faultPoint('after-record')
+  wakeAfterCommit(tx)
+  return column('id')
+}
+
+interface Row {
+  id: string
+  topic: string
+  subjectType: string
+  subjectId: string
+  key: string
+  actor: string | null
+  audience: string
+  data: string
+}
+
+function toRow<T extends Topic>(change: NewChange<T>): Row {
+  const { topic, subjectId, actor } = change
+  return {
+    id: newId(),
+    topic: topic.name,
+    subjectType: topic.subject,
+    subjectId,
+    key: change.key ?? `${topic.subject}:${subjectId}`,
+    actor,
+    audience: audienceLiteral(topic, change.audience),
+    data: serialize(topic, change.data),
+  }
+}
+
+/** The text form of an array column; no key has a character that would need quoting. */
+function audienceLiteral(topic: Topic, audience: readonly string[]): string {
+  const keys = new Set(audience)
+  if (keys.size === 0) throw refusal(topic, 'needs at least one audience key')
+  if (keys.size > MAX_AUDIENCE) throw refusal(topic, `has more than ${MAX_AUDIENCE} audience keys`)
+  for (const key of keys) if (!AUDIENCE_KEY.test(key)) throw refusal(topic, 'has an audience key that is none')
+  return `{${[...keys].join(',')}}`
+}
+
+function serialize(topic: Topic, data: unknown): string {
+  const validator = validatorOf(topic)
+  if (!validator.Check(data)) {
+    // Places and rules only: the values may be what must not be logged.
+    const faults = validator.Errors(data).map((error) => `${error.instancePath || '/'} ${error.message}`)
+    throw refusal(topic, `has data against its schema: ${faults.slice(0, 5).join('; ')}`)
+  }
+  const text = JSON.stringify(data, storableText)
+  const size = Buffer.byteLength(text)
+  if (size > MAX_DATA_BYTES) throw refusal(topic, `has ${size} bytes of data, at most ${MAX_DATA_BYTES}`)
+  return text
+}
+
+/** jsonb takes neither NUL nor half of a surrogate pair; what a text column would hold of them is the replacement character, too. */
+function storableText(_name: string, value: unknown): unknown {
+  return typeof value === 'string' ? value.replace(UNSTORABLE, '\ufffd') : value
+}
+
+const UNSTORABLE = /\0|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
+
+const validators = new WeakMap<Topic, Validator>()
+
+function validatorOf(topic: Topic): Validator {
+  const known = validators.get(topic)
+  if (known !== undefined) return known
+  const compiled = Compile(topic.data)
+  validators.set(topic, compiled)
+  return compiled
+}
+
+function refusal(topic: Topic, why: string): Error {
+  return new Error(`change ${topic.name} ${why}`)
 }

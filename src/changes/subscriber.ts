@@ -12,6 +12,14 @@ export interface Subscriber {
   topics: string[]
   /** `each`: one transaction per change, for those that lock business rows. `batch`: many per transaction, for the rest. */
   mode: 'each' | 'batch'
-  /** With `each` the array has one member. Throwing means: try again, and after 5 tries park the change and later ones of its key. */
+  /**
+   * Where a subscriber that a later version adds begins: with what is recorded from then on (default), or with everything the log still
+   * holds, for those whose work does no harm late. On a new database all begin at the start.
+   */
+  startsAt?: 'head' | 'oldest'
+  /**
+   * With `each` the array has one member. Throwing means: the change is set aside and tried again, five times in all, then it stays parked;
+   * later changes of its key wait behind it, those of other keys go on.
+   */
   handle(tx: Tx, changes: readonly Change[]): Promise<void>
 }

@@ -2,6 +2,7 @@ import type { Static, TObject, TProperties } from 'typebox'
 
 import type { Caller } from '../platform/http/caller.ts'
 import type { Queryable } from '../platform/db/db.ts'
+import { closeObjects } from './close-objects.ts'
 
 /** Who may hear a change: everybody signed in, staff only, one user, or the members of one account. Staff hear everything. */
 export type AudienceKey = 'public' | 'staff' | `user:${string}` | `account:${string}`
@@ -49,7 +50,10 @@ export interface NewChange<T extends Topic> {
   data: T extends Topic<infer Data> ? Static<TObject<Data>> : never
 }
 
-/** Declares a topic. The object is shared by whoever records it and whoever lists the topics. */
+const TOPIC_NAME = /^[a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*){2}$/
+
+/** Declares a topic. The object is shared by whoever records it and whoever lists the topics; every object in its schema is closed. */
 export function defineTopic<Data extends TProperties>(topic: Topic<Data>): Topic<Data> {
-  return Object.freeze(topic)
+  if (!TOPIC_NAME.test(topic.name)) throw new Error(`topic "${topic.name}" is not module.noun.past-tense`)
+  return Object.freeze({ ...topic, data: closeObjects(topic.data) })
 }

@@ -49,6 +49,8 @@ function readConfig(read: SettingsReader) {
       days: read.integer('CHANGE_RETENTION_DAYS', 30, { min: 1 }),
       bytes: read.integer('CHANGE_RETENTION_BYTES', 10 * 1024 ** 3, { min: 1024 ** 2 }),
     },
+    /** For crash tests only: a fault point, see platform/fault.ts. */
+    fault: read.optionalText('SOUK_FAULT'),
     identity: readIdentity(read),
     mail: readMail(read),
   } as const

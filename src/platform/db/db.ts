@@ -19,6 +19,8 @@ export interface Queryable {
 /** The pool. A function that writes cannot take it: it takes a Tx. */
 export interface Db extends Queryable {
   readonly kind: 'db'
+  /** The same object on a pool and its transactions, for what is kept per pool. */
+  readonly origin: object
   /**
    * Runs `work` in one transaction and commits; throws what `work` throws after rolling back. Deadlocks and serialization failures
    * (40P01, 40001) are tried again up to `retries` times, so `work` must have no effect outside the database.
@@ -33,6 +35,8 @@ export interface Db extends Queryable {
 /** An open transaction. Everything that writes takes one, first. */
 export interface Tx extends Queryable {
   readonly kind: 'tx'
+  /** That of the pool it was opened from. */
+  readonly origin: object
   /** Runs after a successful commit, never after a rollback; must not throw. For hints only: a crash loses them. */
   afterCommit(callback: () => void): void
   /** The connection, for COPY and cursors. */
@@ -75,6 +79,7 @@ export function createDb(options: DbOptions): Db {
 
   return {
     kind: 'db',
+    origin: pool,
     ...queryable((statement) => send(pool, statement)),
     transaction: (work, transactionOptions = {}) => runTransaction(pool, send, work, transactionOptions),
     connect: async (applicationName) => {
@@ -159,6 +164,7 @@ async function attemptTransaction<T>(
     await client.query(beginText(options))
     const tx: Tx = {
       kind: 'tx',
+      origin: pool,
       ...queryable((statement) => send(client, statement)),
       afterCommit: (callback) => callbacks.push(callback),
       client,

@@ -1,0 +1,111 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { errorCode } from '../platform/db/db.ts'
+import { faultPoint } from '../platform/fault.ts'
+import type { Logger } from '../platform/log.ts'
+import type { LogConnection } from './log-connection.ts'
+import { sequencePass, type Pass } from './log-queries.ts'
+
+export interface Sequencer {
+  /** Says that something was committed: a pass follows soon. Many calls cause one. */
+  kick(): void
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+export interface SequencerOptions {
+  connection: LogConnection
+  log: Logger
+  /** Most changes of one pass. */
+  batchLimit: number
+  /** Size that a partition of the log should have, when it is full. */
+  partitionBytes: number
+  /** After every pass: the head as this process now knows it. */
+  onHead(position: number): void
+}
+
+/** Under load changes gather for this long and share a pass; the first after a quiet moment does not wait. */
+const BETWEEN_PASSES_MS = 4
+/** Safety net for hints that were lost. */
+const POLL_MS = 250
+const LOCK_TIMED_OUT = '55P03'
+
+/** Gives committed changes their positions. Every process has one; the database lets one of them work at a time. */
+export function createSequencer(options: SequencerOptions): Sequencer {
+  const { connection, log } = options
+  let isWanted = false
+  let isHinted = false
+  let isRunning = false
+  let isStopped = true
+  let isFailing = false
+  let lastPassAt = 0
+  let running: Promise<void> = Promise.resolve()
+  let poll: NodeJS.Timeout | undefined
+
+  function kick(): void {
+    isHinted = true
+    request()
+  }
+
+  function request(): void {
+    isWanted = true
+    if (isRunning || isStopped) return
+    isRunning = true
+    running = run()
+  }
+
+  async function run(): Promise<void> {
+    while (isWanted && !isStopped) {
+      const wait = lastPassAt + BETWEEN_PASSES_MS - performance.now()
+      if (wait > 0) await sleep(wait)
+      isWanted = false
+      lastPassAt = performance.now()
+      await attempt()
+    }
+    // In the same breath as the last look at isWanted, or a kick in between would be lost.
+    isRunning = false
+  }
+
+  async function attempt(): Promise<void> {
+    try {
+      const { more } = await pass()
+      if (more) {
+        isWanted = true
+        lastPassAt = 0
+      }
+      isFailing = false
+    } catch (error) {
+      // The poll tries again; once is enough to say so.
+      if (!isFailing && errorCode(error) !== LOCK_TIMED_OUT)
+        log.warn({ err: error }, 'changes cannot be sequenced for now')
+      isFailing = true
+    }
+  }
+
+  async function pass(): Promise<Pass> {
+    const answer = connection.rows<Pass>(sequencePass(options.batchLimit, options.partitionBytes))
+    // By then the statement is on its way: the server may or may not commit it.
+    if (isHinted) setImmediate(() => faultPoint('before-sequence-commit'))
+    isHinted = false
+    const [result] = await answer
+    if (result!.taken > 0) faultPoint('after-sequence-commit')
+    options.onHead(result!.head)
+    return result!
+  }
+
+  return {
+    kick,
+    start: async () => {
+      isStopped = false
+      // The first pass finds out where the log lives, so that nobody is told an epoch of before a restore.
+      await pass()
+      poll = setInterval(request, POLL_MS)
+      request()
+    },
+    stop: async () => {
+      isStopped = true
+      clearInterval(poll)
+      await running
+    },
+  }
+}
