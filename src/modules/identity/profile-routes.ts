@@ -48,7 +48,8 @@ export function profileRoutes(app: App): void {
   )
 
   passwordRoute(app)
-  userRoutes(app)
+  userRecordRoute(app)
+  changeUserRoutes(app)
 }
 
 function passwordRoute(app: App): void {
@@ -94,7 +95,7 @@ function passwordRoute(app: App): void {
   )
 }
 
-function userRoutes(app: App): void {
+function userRecordRoute(app: App): void {
   app.get(
     '/api/user/:user_id/',
     {
@@ -111,7 +112,9 @@ function userRoutes(app: App): void {
       user: presentUserTo(request.caller, await getUser(app.db, request.params.user_id, 'No user found')),
     }),
   )
+}
 
+function changeUserRoutes(app: App): void {
   app.put(
     '/api/user/:user_id/',
     {

@@ -25,6 +25,7 @@ const tags = ['Sign-in']
 /** The ways to sign in with a password, each with the words of its contract, and the refresh of a JWT pair. */
 export function signInRoutes(app: App, jwts: Jwts): void {
   tokenRoutes(app)
+  signInRoute(app, jwts)
   jwtRoutes(app, jwts)
   sessionRoute(app)
 }
@@ -91,7 +92,7 @@ function tokenRoutes(app: App): void {
   )
 }
 
-function jwtRoutes(app: App, jwts: Jwts): void {
+function signInRoute(app: App, jwts: Jwts): void {
   app.post(
     '/api/auth/signin/',
     {
@@ -132,7 +133,9 @@ function jwtRoutes(app: App, jwts: Jwts): void {
       return { status: 200 as const, ...pair }
     },
   )
+}
 
+function jwtRoutes(app: App, jwts: Jwts): void {
   app.post(
     '/api/token/',
     {

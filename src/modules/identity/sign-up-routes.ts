@@ -24,6 +24,12 @@ const tags = ['Accounts']
 
 /** The four ways to create a user; all write the same table under the same rules, each with the texts of its contract. */
 export function signUpRoutes(app: App, jwts: Jwts): void {
+  signUpRoute(app, jwts)
+  createUserRoute(app)
+  olderSignUpRoutes(app)
+}
+
+function signUpRoute(app: App, jwts: Jwts): void {
   app.post(
     '/api/auth/signup/',
     {
@@ -46,7 +52,9 @@ export function signUpRoutes(app: App, jwts: Jwts): void {
     },
     async (request, reply) => reply.code(201).send(await signUp(app, jwts, request.body)),
   )
+}
 
+function createUserRoute(app: App): void {
   app.post(
     '/api/users/',
     {
@@ -76,7 +84,10 @@ export function signUpRoutes(app: App, jwts: Jwts): void {
       return reply.code(201).header('location', `/api/users/${user.id}/`).send(presentCreatedUser(user))
     },
   )
+}
 
+/** Those of the product feed and the data sources. */
+function olderSignUpRoutes(app: App): void {
   app.post(
     '/signup/',
     {
