@@ -3,6 +3,7 @@ import { ensureFirstSuperuser, ensureOauthClient } from '../modules/identity/ind
 import { systemClock } from '../platform/clock.ts'
 import { loadConfig, type Config } from '../platform/config.ts'
 import { openDataFolder } from '../platform/data-folder.ts'
+import { armFault } from '../platform/fault.ts'
 import { createLogger, type Logger } from '../platform/log.ts'
 import { readOrCreateSecret } from '../platform/secrets.ts'
 import { UsageError, type Command } from './command.ts'
@@ -46,6 +47,7 @@ ${SETTINGS_HINT}`,
 async function serve(role: Role): Promise<number> {
   const settings = loadConfig()
   const log = createLogger(settings.log)
+  armFault(settings.fault)
   await openDataFolder(settings.dataDir).catch(asUsageError)
   const config = await withSecretKey(settings).catch(asUsageError)
   const database = await openDatabase(config, log, { mayShare: role !== 'serve' })
