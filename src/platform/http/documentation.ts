@@ -44,7 +44,6 @@ const jsonResponse = {
 export function registerDocumentation(app: App, options: { version: string; routes: KnownRoutes }): void {
   const document = once(() => buildOpenApi(options.routes.all, options.version))
   const openapiText = once(() => JSON.stringify(document()))
-  const postmanText = once(() => JSON.stringify(buildPostman(document()), undefined, 2))
   app.decorate('openapi', document)
 
   app.get(
@@ -55,7 +54,10 @@ export function registerDocumentation(app: App, options: { version: string; rout
   app.get(
     '/api/postman.json',
     { config, schema: { tags, operationId: 'getPostman', summary: 'Postman collection', response: jsonResponse } },
-    async (_request, reply) => reply.type('application/json').send(postmanText()),
+    async (request, reply) => {
+      const collection = buildPostman(document(), app.origins.baseUrl(request))
+      return reply.type('application/json').send(JSON.stringify(collection, undefined, 2))
+    },
   )
   registerPage(app, '/api/swagger/', 'getApiSwagger', PAGES.swagger)
   registerPage(app, '/swagger/', 'getSwagger', PAGES.swagger)

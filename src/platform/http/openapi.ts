@@ -94,7 +94,7 @@ interface ObjectSchema {
 
 function parametersOf(route: KnownRoute, policy: RoutePolicy): Json[] {
   const params = (route.schema.params ?? {}) as ObjectSchema
-  const query = (route.schema.querystring ?? {}) as ObjectSchema
+  const query = optionalDefaults(route.schema.querystring ?? {}) as ObjectSchema
   const inPath = [...route.pattern.matchAll(/:([A-Za-z_]\w*)/g)].map(([, name = '']) =>
     parameter('path', name, params.properties?.[name] ?? { type: 'string' }, true),
   )
@@ -119,7 +119,7 @@ function parameter(place: string, name: string, schema: Json, required: boolean)
 
 function requestBodyOf({ schema, config }: KnownRoute, { bodyTypes }: RoutePolicy): Operation['requestBody'] {
   if (bodyTypes.length === 0) return undefined
-  const body = cleanSchema(schema.body ?? { type: 'object' }) as ObjectSchema
+  const body = optionalDefaults(cleanSchema(schema.body ?? { type: 'object' })) as ObjectSchema
   const streamed = cleanSchema(config.streamSchema ?? { type: 'string', format: 'binary' })
   const contentOf = (type: BodyType): [string, { schema: unknown; example?: unknown }] =>
     type.includes('/')
@@ -129,6 +129,16 @@ function requestBodyOf({ schema, config }: KnownRoute, { bodyTypes }: RoutePolic
     required: schema.body === undefined ? config.streamSchema !== undefined : (body.required ?? []).length > 0,
     content: Object.fromEntries(bodyTypes.map(contentOf)),
   }
+}
+
+/** What has a default need not be sent, although our own code always finds it. */
+function optionalDefaults(node: unknown): unknown {
+  if (Array.isArray(node)) return node.map(optionalDefaults)
+  if (typeof node !== 'object' || node === null) return node
+  const copy = Object.fromEntries(Object.entries(node).map(([name, value]) => [name, optionalDefaults(value)]))
+  const { properties, required } = copy as ObjectSchema
+  if (properties === undefined || !Array.isArray(required)) return copy
+  return { ...copy, required: required.filter((name) => properties[name]?.default === undefined) }
 }
 
 /** Given ids come first to whoever registers first; the other methods of the same route get theirs with the method in front. */
