@@ -21,9 +21,11 @@ export interface DeliveryOptions {
   templates: readonly MailTemplate[]
   /** Further ways out of the building, besides mail. */
   kinds?: readonly DeliveryKind[]
+  /** How long after its last sign of life a worker's work is taken over; default 5 s. */
+  leaseMs?: number
 }
 
-export interface Delivery {
+export interface DeliverySystem {
   /** The worker that sends; in the worker and serve roles. */
   services(): Service[]
   sweeps(): Sweep[]
@@ -31,21 +33,25 @@ export interface Delivery {
 }
 
 /** Everything that leaves the building. */
-export function createDelivery(options: DeliveryOptions): Delivery {
-  const { db, config, clock, log, templates, kinds = [] } = options
+export function createDelivery(options: DeliveryOptions): DeliverySystem {
+  const { db, config, clock, log, templates, kinds = [], leaseMs } = options
 
   return {
     services: () => {
       const transport = createMailTransport(config.mail, config.dataDir)
       const outage = createMailOutage({ db, log, transport })
       const mail = createMailKind({ config: config.mail, clock, log, templates, transport, outage })
-      const worker = createWorker({ db, clock, log, kinds: [mail, ...kinds] })
+      const worker = createWorker({ db, clock, log, kinds: [mail, ...kinds], ...(leaseMs && { leaseMs }) })
+      const start = async () => {
+        await worker.start()
+        await outage.start()
+      }
       const stop = async () => {
         outage.stop()
         await worker.stop()
         await transport.close()
       }
-      return [{ ...worker, stop }]
+      return [{ ...worker, start, stop }]
     },
     sweeps: () => [
       ...retentionSweeps(db, clock),

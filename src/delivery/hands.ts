@@ -5,7 +5,7 @@ import { faultPoint } from '../platform/fault.ts'
 import { decide, giveUp, messageOf, runAttempt, tooLate } from './attempt.ts'
 import { giveBack, storeContents } from './claim-queries.ts'
 import type { Connection } from './connection.ts'
-import type { Delivery } from './kind.ts'
+import { UndeliverableError, type Delivery } from './kind.ts'
 import { isPaused, noteOutcome, type Lane, type Lanes } from './lanes.ts'
 import type { Result } from './result-queries.ts'
 import { within } from './wait.ts'
@@ -84,6 +84,10 @@ export function createHands(options: HandsOptions): Hands {
     try {
       return await kind.render?.(delivery)
     } catch (error) {
+      if (error instanceof UndeliverableError) {
+        addResult(giveUp(kind, delivery, error.message, clock.now()))
+        return undefined
+      }
       const outcome = { result: 'retry', error: `could not be rendered: ${messageOf(error)}` } as const
       addResult(decide(kind, delivery, outcome, { startedAt, durationMs: 0, now: clock.now() }))
       return undefined

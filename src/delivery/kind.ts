@@ -49,6 +49,11 @@ export type Outcome = Answer &
     | { result: 'parked'; error: string }
   )
 
+/** Thrown by `render` for what no further try can send. */
+export class UndeliverableError extends Error {
+  override readonly name = 'UndeliverableError'
+}
+
 /** A way to send something out of the building. */
 export interface DeliveryKind {
   /** Stable: stored with every delivery. */
@@ -60,7 +65,7 @@ export interface DeliveryKind {
   maxAgeMs?: number
   /** Whether the payload is kept with a delivery that succeeded; a failed one always keeps it. */
   keepsPayload: boolean
-  /** Makes what is sent, once, when first claimed; throwing counts as a failed attempt. */
+  /** Makes what is sent, once, when first claimed; throwing counts as a failed attempt, an UndeliverableError is final. */
   render?(delivery: Delivery): Promise<unknown>
   /**
    * One attempt, numbered from 1. `signal` fires at the time limit, at a shutdown and when the lease was lost; the attempt must then let go

@@ -1,8 +1,15 @@
 import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
-import { composeMessage, type MailResult, type MailTransport, type Message } from '../platform/mail/index.ts'
+import {
+  composeMessage,
+  MailAddressError,
+  type MailResult,
+  type MailTransport,
+  type Message,
+  type MessageParts,
+} from '../platform/mail/index.ts'
 import type { Logger } from '../platform/log.ts'
-import type { Delivery, DeliveryKind, Outcome } from './kind.ts'
+import { UndeliverableError, type Delivery, type DeliveryKind, type Outcome } from './kind.ts'
 import type { MailOutage } from './mail-outage.ts'
 import type { MailTemplate } from './mail-template.ts'
 import { MAIL, type MailPayload } from './mail.ts'
@@ -47,14 +54,14 @@ export function createMailKind(options: MailKindOptions): DeliveryKind {
       const template = templates.get(name)
       if (template === undefined) throw new Error(`there is no mail template "${name}"`)
       const rendered = template.render(values)
-      return composeMessage({ ...rendered, from: config.from, to, date: clock.now(), id: delivery.id })
+      return compose({ ...rendered, from: config.from, to, date: clock.now(), id: delivery.id })
     },
     deliver: async (delivery, attempt, signal) => {
       const message = delivery.content as Message
       const result = await transport.send(delivery.id, message, signal)
       log.debug({ delivery: delivery.id, to: message.envelope.to, result: result.result }, 'mail attempted')
       if (result.result === 'unavailable') outage.begin(result.error)
-      else outage.end()
+      else outage.end({ wasProven: result.result === 'accepted' })
       return outcomeOf(result, attempt)
     },
     retryDelayMs: growingDelay({
@@ -63,6 +70,14 @@ export function createMailKind(options: MailKindOptions): DeliveryKind {
       ...(options.random && { random: options.random }),
     }),
     onGivenUp: (delivery, error) => logGivenUp(log, delivery, error),
+  }
+}
+
+async function compose(parts: MessageParts): Promise<Message> {
+  try {
+    return await composeMessage(parts)
+  } catch (error) {
+    throw error instanceof MailAddressError ? new UndeliverableError(error.message) : error
   }
 }
 

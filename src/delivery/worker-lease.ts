@@ -4,9 +4,8 @@ import type { Logger } from '../platform/log.ts'
 import { openConnection } from './connection.ts'
 import * as queries from './lease-queries.ts'
 
-/** A worker that has not renewed for this long is taken for dead. */
+/** A worker that has not renewed for this long is taken for dead; it renews five times as often. */
 const LEASE_MS = 5_000
-const HEARTBEAT_MS = 1_000
 
 export interface WorkerLease {
   /** Undefined while the worker may not claim: before the first registration, or with a lease that has run out. */
@@ -24,7 +23,6 @@ export interface WorkerLeaseOptions {
   /** Work of dead workers was given back just now. */
   onTakenOver(): void
   leaseMs?: number
-  heartbeatMs?: number
 }
 
 /**
@@ -32,7 +30,7 @@ export interface WorkerLeaseOptions {
  * out, and gives back the work of workers that died.
  */
 export function createWorkerLease(options: WorkerLeaseOptions): WorkerLease {
-  const { db, log, leaseMs = LEASE_MS, heartbeatMs = HEARTBEAT_MS } = options
+  const { db, log, leaseMs = LEASE_MS } = options
   const connection = openConnection(db, 'souk delivery lease')
   let worker: string | undefined
   let renewedAt = 0
@@ -77,11 +75,10 @@ export function createWorkerLease(options: WorkerLeaseOptions): WorkerLease {
       if (isTroubled) log.info('delivery worker reaches the database again')
       isTroubled = false
     } catch (error) {
-      if (!isTroubled)
-        log.warn({ err: error }, 'delivery worker cannot renew its lease, it will try again every second')
+      if (!isTroubled) log.warn({ err: error }, 'delivery worker cannot renew its lease, it goes on trying')
       isTroubled = true
     }
-    if (!isStopped) timer = setTimeout(plan, heartbeatMs)
+    if (!isStopped) timer = setTimeout(plan, leaseMs / 5)
   }
 
   function plan(): void {

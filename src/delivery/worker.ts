@@ -29,7 +29,6 @@ export interface WorkerOptions {
   log: Logger
   kinds: readonly DeliveryKind[]
   leaseMs?: number
-  heartbeatMs?: number
 }
 
 interface Ask {

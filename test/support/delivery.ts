@@ -47,11 +47,7 @@ export async function queue(db: Db, items: Partial<NewDelivery>[]): Promise<numb
   )
 }
 
-export async function startWorker(
-  db: Db,
-  kind: DeliveryKind,
-  options: { clock?: Clock; leaseMs?: number; heartbeatMs?: number; log?: typeof silent } = {},
-) {
+export async function startWorker(db: Db, kind: DeliveryKind, options: { clock?: Clock; leaseMs?: number } = {}) {
   const worker = createWorker({ db, clock: forwardClock(), log: silent, kinds: [kind], ...options })
   await worker.start()
   return worker

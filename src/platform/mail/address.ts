@@ -8,6 +8,6 @@ export function isMailAddress(text: string): boolean {
 
 /** One line of text for a header: control characters and line breaks of every kind become blanks. */
 export function headerText(text: string): string {
-  // eslint-disable-next-line no-control-regex
+  // oxlint-disable-next-line no-control-regex -- control characters are what this is about
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim()
 }

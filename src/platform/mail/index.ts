@@ -8,7 +8,7 @@ import type { MailTransport } from './transport.ts'
 export { isMailAddress } from './address.ts'
 export { escapeHtml, html, Html, mailLayout } from './html.ts'
 export { listMailbox, pruneMailbox, type MailboxEntry } from './mailbox.ts'
-export { composeMessage, MailAddressError, type Message } from './message.ts'
+export { composeMessage, MailAddressError, type Message, type MessageParts } from './message.ts'
 export type { MailResult, MailTransport } from './transport.ts'
 
 /** The folder of the local mailbox. */

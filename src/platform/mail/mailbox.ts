@@ -2,6 +2,7 @@ import { appendFile, link, mkdir, readdir, readFile, rm, stat, unlink, writeFile
 import { join } from 'node:path'
 
 import { errorCode } from '../db/db.ts'
+import { newId } from '../ids.ts'
 import type { Message } from './message.ts'
 import type { MailResult, MailTransport } from './transport.ts'
 
@@ -44,7 +45,7 @@ async function keep(folder: string, id: string, message: Message): Promise<MailR
   // Mails hold personal data: readable by the owner only.
   await mkdir(join(folder, day), { recursive: true, mode: 0o700 })
   if (await exists(join(folder, file))) return { result: 'accepted' }
-  const draft = join(folder, `${file}.${process.pid}.tmp`)
+  const draft = join(folder, `${file}.${newId()}.tmp`)
   await writeFile(draft, message.raw, { encoding: 'latin1', mode: 0o600 })
   const entry: MailboxEntry = {
     file,

@@ -20,8 +20,8 @@ export interface SmtpConnection {
   readonly connectMs: number
   send(message: Message, signal: AbortSignal): Promise<SentInfo>
   close(): void
-  /** Says goodbye (QUIT) and closes. */
-  quit(): void
+  /** Says goodbye (QUIT) unless the connection is broken, and resolves when it is closed. */
+  quit(): Promise<void>
 }
 
 export interface SentInfo {
@@ -96,11 +96,13 @@ export async function openSmtpConnection(settings: SmtpSettings, signal: AbortSi
       return sendMessage(connection, message, signal)
     },
     close,
-    quit: () => {
+    quit: async () => {
       isUsable = false
-      connection.quit()
+      const { _socket: socket } = connection
+      if (!connection.destroyed) connection.quit()
       // For a server that does not answer.
       setTimeout(close, QUIT_TIMEOUT_MS).unref()
+      if (socket && !socket.destroyed) await new Promise((resolve) => socket.once('close', resolve))
     },
   }
 }

@@ -26,7 +26,7 @@ export function createSmtpTransport(settings: SmtpSettings): MailTransport {
     check: async (signal) => {
       try {
         const connection = await openSmtpConnection(settings, signal)
-        connection.quit()
+        await connection.quit()
         return true
       } catch {
         // Whatever it is, it will be reported for the next mail.
@@ -82,16 +82,31 @@ function failure(error: unknown): MailResult {
   if (isAboutMail && status !== undefined && status !== SERVICE_NOT_AVAILABLE) {
     return { result: status >= 500 ? 'refused' : 'deferred', error: `the mail server answered ${status}`, ...answer }
   }
-  const what = isDataStarted ? 'the connection was lost after the mail was sent, it may have arrived' : error.message
-  return { result: 'unavailable', error: what, ...answer }
+  if (!isDataStarted) return { result: 'unavailable', error: error.message, ...answer }
+  return {
+    result: 'deferred',
+    error: 'the connection was lost after the mail was sent, it may have arrived',
+    ...answer,
+  }
 }
 
 type Pool = ReturnType<typeof createPool>
 
+interface Idle {
+  connection: SmtpConnection
+  timer: NodeJS.Timeout
+}
+
 function createPool(settings: SmtpSettings) {
   const places = createPlaces(MAX_CONNECTIONS)
-  const idle: { connection: SmtpConnection; timer: NodeJS.Timeout }[] = []
+  const idle: Idle[] = []
   let isClosed = false
+
+  function dismiss(kept: Idle): void {
+    idle.splice(idle.indexOf(kept), 1)
+    clearTimeout(kept.timer)
+    void kept.connection.quit()
+  }
 
   return {
     take: async (signal: AbortSignal): Promise<SmtpConnection> => {
@@ -108,24 +123,18 @@ function createPool(settings: SmtpSettings) {
       }
     },
     putBack: (connection: SmtpConnection): void => {
+      // The place is free when the connection is really gone: the limit is what the server sees.
+      if (!connection.isUsable || isClosed || connection.sent >= MESSAGES_PER_CONNECTION) {
+        void connection.quit().then(places.free)
+        return
+      }
+      const kept = { connection, timer: setTimeout(() => dismiss(kept), IDLE_MS) }
+      idle.push(kept)
       places.free()
-      if (!connection.isUsable) return
-      if (isClosed || connection.sent >= MESSAGES_PER_CONNECTION) return connection.quit()
-      const timer = setTimeout(() => {
-        idle.splice(
-          idle.findIndex((kept) => kept.connection === connection),
-          1,
-        )
-        connection.quit()
-      }, IDLE_MS)
-      idle.push({ connection, timer })
     },
     close: (): void => {
       isClosed = true
-      for (const { connection, timer } of idle.splice(0)) {
-        clearTimeout(timer)
-        connection.quit()
-      }
+      while (idle.length > 0) dismiss(idle[0]!)
     },
   }
 }
@@ -155,7 +164,7 @@ function createPlaces(count: number) {
         waiting.add(enter)
       })
     },
-    free: (): void => {
+    free: () => {
       const [next] = waiting
       if (next === undefined) {
         left++
