@@ -44,11 +44,14 @@ async function isSequenced(url: string): Promise<boolean> {
   return (await count(url, waiting)) === 0
 }
 
-/** No subscriber has a change of its own still to read; the cursor moves past the rest in its own time. */
-async function isRead(url: string): Promise<boolean> {
-  const behind = `SELECT count(*) FROM subscribers s WHERE (SELECT max(position) FROM subscriber_progress p WHERE p.subscriber = s.name)
-    < (SELECT position FROM change_batches ORDER BY id DESC LIMIT 1)`
-  return (await count(url, behind)) === 0
+const FINISHED = `SELECT (SELECT count(*) FROM deliveries_succeeded) + (SELECT count(*) FROM deliveries_failed) AS count`
+
+/** One mail per created product; one for an upload that created nothing, and one for an import as a whole. */
+async function mailsDue(url: string, work: Evidence['work']): Promise<number> {
+  if (work === 'import') return 1
+  const perUpload = `SELECT coalesce(sum(CASE WHEN created_count > 0 THEN created_count
+    WHEN existing_count + problematic_count > 0 THEN 1 ELSE 0 END), 0) AS count FROM uploads WHERE failure IS NULL`
+  return count(url, perUpload)
 }
 
 /** Acknowledged = stored, each once. */
@@ -98,11 +101,9 @@ async function socketProblems({ databaseUrl, client }: Evidence): Promise<string
   ]
 }
 
-/** One mail per created product (or one for an upload or import as a whole), the same Message-ID at most once more per crash. */
+/** Every mail that was due arrived, the same Message-ID at most once more per crash. */
 async function mailProblems({ databaseUrl, mail, work, server }: Evidence): Promise<string[]> {
-  const perUpload = `SELECT coalesce(sum(CASE WHEN created_count > 0 THEN created_count
-    WHEN existing_count + problematic_count > 0 THEN 1 ELSE 0 END), 0) AS count FROM uploads WHERE failure IS NULL`
-  const expected = work === 'import' ? 1 : await count(databaseUrl, perUpload)
+  const expected = await mailsDue(databaseUrl, work)
   const times = new Map<string, number>()
   for (const { messageId } of mail) times.set(messageId, (times.get(messageId) ?? 0) + 1)
   const repeated = [...times].filter(([, n]) => n > 1 + server.deaths)
