@@ -59,7 +59,7 @@ function requestOf({ request }: Item, variables: Map<string, string>): InjectOpt
   if (form !== undefined) headers.push(['content-type', 'application/x-www-form-urlencoded'])
   const payload = form === undefined ? request.body?.raw : new URLSearchParams(form).toString()
   return {
-    method: request.method as 'GET',
+    method: request.method,
     url: fill(request.url.raw),
     headers: Object.fromEntries(headers) as Record<string, string>,
     ...(payload === undefined ? {} : { payload: fill(payload) }),

@@ -15,6 +15,8 @@ beforeAll(async () => {
 })
 afterAll(() => app.close())
 
+const answer = async (): Promise<{ message: string }> => ({ message: 'ok' })
+
 function registerRoutes(toy: App): void {
   const tags = ['Things']
   const body = Type.Object({
@@ -22,7 +24,6 @@ function registerRoutes(toy: App): void {
     n: Type.Optional(Type.Integer()),
   })
   const response = { 200: messageSchema }
-  const answer = async (): Promise<{ message: string }> => ({ message: 'ok' })
   const query = Type.Object({
     page: Type.Integer({ default: 1, description: 'From 1.' }),
     q: Type.Optional(Type.String()),
