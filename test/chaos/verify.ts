@@ -26,14 +26,11 @@ export async function problemsOf(evidence: Evidence): Promise<string[]> {
   return problems.flat()
 }
 
-async function waitForRest({ databaseUrl, server, client, until }: Evidence): Promise<void> {
+async function waitForRest({ databaseUrl, server, client, work, until }: Evidence): Promise<void> {
   await until('every recorded change has its place', () => isSequenced(databaseUrl), server)
-  await until('every subscriber has caught up', () => isRead(databaseUrl), server)
-  await until(
-    'every mail has left',
-    async () => (await count(databaseUrl, 'SELECT count(*) FROM deliveries')) === 0,
-    server,
-  )
+  const due = await mailsDue(databaseUrl, work)
+  await until(`${due} mails have been handed over`, async () => (await count(databaseUrl, FINISHED)) >= due, server)
+  await until('every mail has left', async () => (await count(databaseUrl, WAITING)) === 0, server)
   await until('the log has come to rest', () => isSequenced(databaseUrl), server)
   const head = await count(databaseUrl, 'SELECT max(position) AS count FROM changes')
   await until(`the socket has heard of position ${head}`, async () => client.position >= head, server)
@@ -44,6 +41,7 @@ async function isSequenced(url: string): Promise<boolean> {
   return (await count(url, waiting)) === 0
 }
 
+const WAITING = 'SELECT count(*) FROM deliveries'
 const FINISHED = `SELECT (SELECT count(*) FROM deliveries_succeeded) + (SELECT count(*) FROM deliveries_failed) AS count`
 
 /** One mail per created product; one for an upload that created nothing, and one for an import as a whole. */
