@@ -15,6 +15,8 @@ interface HandsOptions {
   clock: Clock
   lanes: Lanes
   addResult: (result: Result) => void
+  /** False while the lease may have run out: others may be at work on the same. */
+  mayStart: () => boolean
   /** A slot became free. */
   onRoom(lane: Lane): void
   onTrouble: (error: unknown) => void
@@ -24,6 +26,9 @@ interface HandsOptions {
 export interface Hands {
   /** Ids of everything claimed and not yet stored or given back. */
   held: () => string[]
+  count: () => number
+  /** Starts what could not be started before. */
+  resume: () => void
   take(claimed: readonly Delivery[]): Promise<void>
   letGo(delivery: Delivery): void
   /** Drops everything, because others have taken it over. */
@@ -113,7 +118,7 @@ export function createHands(options: HandsOptions): Hands {
   }
 
   function hasFreeSlot(lane: Lane): boolean {
-    return !isStopped && lane.running < lane.window && lane.isEnabled && !isPaused(lane)
+    return !isStopped && options.mayStart() && lane.running < lane.window && lane.isEnabled && !isPaused(lane)
   }
 
   async function attemptOne(lane: Lane, delivery: Delivery): Promise<void> {
@@ -147,6 +152,10 @@ export function createHands(options: HandsOptions): Hands {
 
   return {
     held: () => [...held.keys()],
+    count: () => held.size,
+    resume: () => {
+      for (const lane of lanes.all()) fill(lane)
+    },
     take,
     letGo,
     abandon: () => {

@@ -10,6 +10,8 @@ const LEASE_MS = 5_000
 export interface WorkerLease {
   /** Undefined while the worker may not claim: before the first registration, or with a lease that has run out. */
   readonly worker: string | undefined
+  /** Whether nobody has taken this worker for dead since. */
+  isCurrent(worker: string): boolean
   start(): Promise<void>
   /** Ends the lease; what was not tried goes back at once. */
   stop(): Promise<void>
@@ -89,6 +91,7 @@ export function createWorkerLease(options: WorkerLeaseOptions): WorkerLease {
     get worker() {
       return performance.now() - renewedAt < leaseMs ? worker : undefined
     },
+    isCurrent: (id) => id === worker,
     start: async () => {
       plan()
       await beating

@@ -334,6 +334,39 @@ describe('destinations', () => {
     expect(await accountOf(db)).toMatchObject({ committed: 1_500, leased: 0, pending: 1_000, succeeded: 500 })
   })
 
+  test('that hang in their hundreds, more than one process can hold, do not keep a healthy one waiting', async () => {
+    const { db } = database
+    const hanging = new Set<string>()
+    const kind = testKind({
+      slots: 5,
+      attemptTimeoutMs: 60_000,
+      deliver: async (delivery) => {
+        if (delivery.destination === 'good') return { result: 'succeeded' }
+        hanging.add(delivery.id)
+        return new Promise(() => undefined)
+      },
+    })
+    const worker = await startWorker(db, kind)
+    await queue(
+      db,
+      Array.from({ length: 4_000 }, (_, n) => ({ key: `h${n}`, destination: `hang-${n % 400}` })),
+    )
+    await until('the process holds all it can', () => hanging.size >= 500)
+
+    const began = performance.now()
+    await queue(
+      db,
+      Array.from({ length: 20 }, (_, n) => ({ key: `g${n}`, destination: 'good' })),
+    )
+    await until('the healthy one is served', async () => (await accountOf(db)).succeeded === 20)
+    const took = performance.now() - began
+    const account = await accountOf(db)
+    await worker.stop()
+
+    expect(took).toBeLessThan(3_000)
+    expect(account.leased).toBeLessThan(1_500)
+  })
+
   test('with a hundred thousand waiting do not starve one with a single delivery', async () => {
     const { db } = database
     await db.run(sql`

@@ -43,7 +43,15 @@ export function createWorker(options: WorkerOptions): Service {
   const lanes = createLanes(kinds)
   const kindNames = kinds.map((kind) => kind.name)
   const results = createResultStore({ connection, clock, log, onStored, onFlushed: pump })
-  const hands = createHands({ connection, clock, lanes, addResult: results.add, onRoom, onTrouble: noteTrouble })
+  const hands = createHands({
+    connection,
+    clock,
+    lanes,
+    addResult: results.add,
+    mayStart: () => lease.worker !== undefined,
+    onRoom,
+    onTrouble: noteTrouble,
+  })
   const lease = createWorkerLease({ ...options, onLost: hands.abandon, onTakenOver: pump })
   let isPumping = false
   let pumping: Promise<void> | undefined
@@ -56,10 +64,8 @@ export function createWorker(options: WorkerOptions): Service {
   async function poll(): Promise<void> {
     const began = performance.now()
     try {
-      if (isTroubled && lease.worker !== undefined) await giveBackUnknown(connection.rows, lease.worker, hands.held())
       lanes.update(await findWaiting(connection.rows, kindNames, clock.now()))
-      if (isTroubled) log.info('delivery worker reaches its work again')
-      isTroubled = false
+      hands.resume()
       pump()
     } catch (error) {
       noteTrouble(error)
@@ -85,6 +91,7 @@ export function createWorker(options: WorkerOptions): Service {
   async function claimAll(): Promise<void> {
     isPumping = true
     try {
+      if (isTroubled) await recover()
       // No await between the last look and the end: a hint that comes later starts again.
       for (let asks = listAsks(); asks.length > 0; asks = listAsks()) await claimRound(asks)
     } catch (error) {
@@ -94,19 +101,27 @@ export function createWorker(options: WorkerOptions): Service {
     }
   }
 
-  async function claimRound(asks: readonly Ask[]): Promise<void> {
-    const plain = asks.filter(({ lane }) => !lane.isStrict)
-    const claimed = plain.length === 0 ? [] : await claimPlain(plain)
-    for (const { lane, request } of asks) {
-      if (lane.isStrict) claimed.push(...(await claimInOrder(lane, request)))
-    }
-    faultPoint('after-claim')
-    await hands.take(claimed)
+  /** Only where nothing is being claimed: what a claim is about to bring would look unknown. */
+  async function recover(): Promise<void> {
+    if (lease.worker === undefined) return
+    await giveBackUnknown(connection.rows, lease.worker, hands.held())
+    isTroubled = false
+    log.info('delivery worker reaches its work again')
   }
 
-  async function claimPlain(asks: readonly Ask[]): Promise<Delivery[]> {
+  async function claimRound(asks: readonly Ask[]): Promise<void> {
+    const plain = asks.filter(({ lane }) => !lane.isStrict)
     const worker = lease.worker
-    if (worker === undefined) return []
+    if (worker === undefined) return
+    const claimed = plain.length === 0 ? [] : await claimPlain(worker, plain)
+    for (const { lane, request } of asks) {
+      if (lane.isStrict) claimed.push(...(await claimInOrder(worker, lane, request)))
+    }
+    faultPoint('after-claim')
+    if (lease.isCurrent(worker)) await hands.take(claimed)
+  }
+
+  async function claimPlain(worker: string, asks: readonly Ask[]): Promise<Delivery[]> {
     const requests = asks.map(({ request }) => request)
     const claimed = await claim(connection.rows, worker, requests, clock.now())
     for (const { lane, request } of asks) {
@@ -118,9 +133,7 @@ export function createWorker(options: WorkerOptions): Service {
     return claimed
   }
 
-  async function claimInOrder(lane: Lane, request: ClaimRequest): Promise<Delivery[]> {
-    const worker = lease.worker
-    if (worker === undefined) return []
+  async function claimInOrder(worker: string, lane: Lane, request: ClaimRequest): Promise<Delivery[]> {
     const { claimed, held } = await connection.transaction(async (rows) => {
       if (!(await lockStrict(rows, request, clock.now()))) return { claimed: [], held: 0 }
       return claimStrict(rows, worker, request, clock.now())
@@ -133,11 +146,12 @@ export function createWorker(options: WorkerOptions): Service {
     if (isStopped || lease.worker === undefined) return []
     const open = [...lanes.all()].filter((lane) => roomOf(lane) > 0)
     if (open.length === 0) return []
-    let left = MAX_IN_HAND - hands.held().length
+    let left = MAX_IN_HAND - hands.count()
     const asks: Ask[] = []
     // Those with the least in hand first, so that many busy destinations cannot use up what a quiet one needs.
     for (const lane of open.toSorted((a, b) => inHand(a) - inHand(b))) {
-      const limit = Math.min(roomOf(lane), left)
+      // One with nothing in hand gets its turn even when others that hang have filled the hands.
+      const limit = Math.min(roomOf(lane), Math.max(left, inHand(lane) === 0 ? 1 : 0))
       if (limit <= 0) break
       left -= limit
       asks.push({ lane, request: { kind: lane.kind.name, destination: lane.destination, limit, after: lane.after } })

@@ -49,8 +49,8 @@ export async function composeMessage(parts: MessageParts): Promise<Message> {
     headers: { 'Auto-Submitted': 'auto-generated' },
   }).compile()
   const { from, to } = node.getEnvelope()
-  if (from === false || from === undefined || to.length !== 1)
-    throw new MailAddressError('the sender or recipient is not a mail address')
+  if (from === false || from === undefined) throw new Error('MAIL_FROM is not a mail address')
+  if (to.length !== 1) throw new MailAddressError('the recipient is not a mail address')
   const raw = (await node.build()).toString('latin1')
   return { messageId: node.messageId(), date: parts.date.toISOString(), envelope: { from, to: to[0]! }, subject, raw }
 }
