@@ -131,6 +131,15 @@ it('takes no body, whatever its type', async () => {
   expect(response.json<{ errors: unknown }>().errors).toEqual({ name: ['This field is required.'] })
 })
 
+it('answers 415 to a compressed body', async () => {
+  const headers = { 'content-type': json, 'content-encoding': 'gzip' }
+
+  const response = await app.inject({ method: 'POST', url: '/json/', headers, payload: '{"name":"a"}' })
+
+  expect(response.statusCode).toBe(415)
+  expect(response.headers['accept-encoding']).toBe('identity')
+})
+
 it('answers 413 for more than 1 MiB', async () => {
   const payload = JSON.stringify({ name: 'a'.repeat(1_048_577) })
 

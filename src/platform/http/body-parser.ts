@@ -33,8 +33,20 @@ export function requireBodyType(request: FastifyRequest, allowed: readonly BodyT
   const literal = allowed.find((type) => type === mediaType)
   if (literal !== undefined) return literal
   const kind = kindOf(mediaType)
-  if (kind !== undefined && allowed.includes(kind)) return kind
+  if (kind !== undefined && allowed.includes(kind)) {
+    requirePlain(request)
+    return kind
+  }
   throw new UnsupportedMediaTypeError(mediaType === '' ? 'Content-Type is missing.' : 'Unsupported media type.')
+}
+
+/** Compressed bodies would need limits of their own; only routes that take the stream may know what to do with one. */
+function requirePlain(request: FastifyRequest): void {
+  const coding = request.headers['content-encoding'] ?? 'identity'
+  if (coding.toLowerCase() === 'identity') return
+  throw new UnsupportedMediaTypeError('Content-Encoding is not supported.', {
+    headers: { 'accept-encoding': 'identity' },
+  })
 }
 
 function kindOf(mediaType: string): BodyType | undefined {

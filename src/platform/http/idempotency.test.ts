@@ -6,7 +6,7 @@ import { Type } from 'typebox'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.ts'
-import { alice, createToyServer } from '../../../test/support/toy-server.ts'
+import { alice, createToyServer, listen } from '../../../test/support/toy-server.ts'
 import { sql } from '../db/sql.ts'
 import { ConflictError, InvalidError, TooManyRequestsError } from '../errors.ts'
 import type { App } from './app.ts'
@@ -131,6 +131,21 @@ describe('the same request under the same key', () => {
 
     expect(meanwhile.statusCode).toBe(409)
     expect(after.statusCode).toBe(201)
+    expect(runs).toBe(1)
+  })
+
+  it('gets the answer that a client which hung up never saw', async () => {
+    const { url } = await listen(app)
+    const headers = { authorization: 'Token alice', 'idempotency-key': 'k1', 'content-type': 'application/json' }
+    const body = JSON.stringify({ name: 'a', ms: 200 })
+    const signal = AbortSignal.timeout(80)
+    await fetch(`${url}/things/`, { method: 'POST', headers, body, signal }).catch(() => undefined)
+    await wait(300)
+
+    const second = await fetch(`${url}/things/`, { method: 'POST', headers, body })
+
+    expect(second.headers.get('idempotency-replayed')).toBe('true')
+    expect(await second.json()).toEqual({ run: 1 })
     expect(runs).toBe(1)
   })
 

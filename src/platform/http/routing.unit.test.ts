@@ -80,6 +80,18 @@ it('names the methods of the path with 405 and with OPTIONS', async () => {
   expect(asked.headers.allow).toBe('DELETE, GET, HEAD, OPTIONS')
 })
 
+it.each(['TRACE', 'PROPFIND', 'QUERY'])('answers 405 to %s, with or without a body of any kind', async (method) => {
+  const bare = await app.inject({ method: method as 'GET', url: '/open/' })
+  const withBody = await app.inject({
+    method: method as 'GET',
+    url: '/open/',
+    headers: { 'content-type': 'nonsense' },
+    payload: 'x',
+  })
+
+  expect([bare.statusCode, withBody.statusCode]).toEqual([405, 405])
+})
+
 it('asks for Bearer, in a problem document', async () => {
   const response = await app.inject({ url: '/staff/' })
 

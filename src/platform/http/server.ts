@@ -1,4 +1,4 @@
-import Fastify, { LogController, type FastifyReply, type FastifyRequest, type RouteOptions } from 'fastify'
+import Fastify, { LogController, type FastifyRequest, type RouteOptions } from 'fastify'
 
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
@@ -63,7 +63,8 @@ export async function createHttpServer(options: HttpServerOptions): Promise<App>
   parseBodies(app, limits)
   app.setValidatorCompiler(compileValidator)
   app.setErrorHandler(sendProblem)
-  app.setNotFoundHandler((request, reply) => answerUnknown(request, reply, context, routes))
+  app.setNotFoundHandler((request, reply) => sendProblem(new NotFoundError(), request, reply))
+  answerUnknownRequests(app, context, routes)
   closeGracefully(app, state, limits.closeGraceMs)
   registerSystemRoutes(app, { version: options.version, routes })
   return app
@@ -139,7 +140,7 @@ function parseBodies(app: App, limits: HttpLimits): void {
   const parseJson = strictJson(app)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', async (request: FastifyRequest) => {
-    if (request.is404 || request.policy.bodyTypes.length === 0 || !hasBody(request)) return undefined
+    if (request.policy.bodyTypes.length === 0 || !hasBody(request)) return undefined
     const type = requireBodyType(request, request.policy.bodyTypes)
     const body = { maxBytes: request.routeOptions.bodyLimit, timeoutMs: limits.bodyTimeoutMs }
     const hash = request.idempotencyKey !== undefined
@@ -162,13 +163,19 @@ function strictJson(app: App): (text: string) => unknown {
   }
 }
 
-/** No route has this method and path: a preflight, `OPTIONS`, 405 or 404. None of them needs a credential or a body. */
-function answerUnknown(request: FastifyRequest, reply: FastifyReply, context: HookContext, routes: KnownRoutes): void {
-  arrive(context, request, reply)
-  reply.raw.once('close', () => leave(context, request, reply, { pattern: 'unmatched', isQuiet: false }))
-  if (isPreflight(request)) return answerPreflight(reply)
-  const allow = routes.allowedMethods(pathOf(request))
-  if (allow === undefined) throw new NotFoundError()
-  if (request.method !== 'OPTIONS') throw new MethodNotAllowedError(request.method, allow)
-  reply.code(204).header('allow', allow).send()
+/**
+ * No route has this method and path: a preflight, `OPTIONS`, 405 or 404. None of them needs a credential or a body, so this answers before
+ * either is looked at.
+ */
+function answerUnknownRequests(app: App, context: HookContext, routes: KnownRoutes): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!request.is404) return done()
+    arrive(context, request, reply)
+    reply.raw.once('close', () => leave(context, request, reply, { pattern: 'unmatched', isQuiet: false }))
+    if (isPreflight(request)) return answerPreflight(reply)
+    const allow = routes.allowedMethods(pathOf(request))
+    if (allow === undefined) return done(new NotFoundError())
+    if (request.method !== 'OPTIONS') return done(new MethodNotAllowedError(request.method, allow))
+    reply.code(204).header('allow', allow).send()
+  })
 }

@@ -4,6 +4,8 @@ import { Settings } from 'typebox/system'
 
 import { InvalidError, NotFoundError } from '../errors.ts'
 import { customText, fieldErrors } from './field-messages.ts'
+import { NON_FIELD_ERRORS } from './problem.ts'
+import { sampleOf } from './sample.ts'
 import { textReader } from './text-values.ts'
 
 /** Enough for a form; the bound keeps a hostile body from costing more than its size. */
@@ -33,18 +35,25 @@ export function compileValidator(context: {
   return (data) => {
     const value = applyDefaults(prepare(data))
     if (validator.Check(value)) return { value }
-    const errors = validator.Errors(value).filter((error) => !isUnknownMember(error))
+    const sample = sampleOf(value)
+    const errors = validator.Errors(sample.value).filter((error) => !isUnknownMember(error))
+    if (errors.length === 0 && sample.cutAt !== undefined) return { error: invalidItems(sample.cutAt) }
     // Unknown members are ignored, never refused (identity contract, section 1.1).
     if (errors.length === 0) return { value }
     // A path part that cannot be an id names nothing: 404, never 400 (identity contract, section 1.1).
     if (httpPart === 'params') return { error: new NotFoundError(customText(schema, errors[0])) }
-    return { error: InvalidError.fields(fieldErrors(schema, value, errors)) }
+    return { error: InvalidError.fields(fieldErrors(schema, sample.value, errors)) }
   }
 }
 
 /** TypeBox reports such a member twice: at the object, and as a value where the schema is `false`. */
 function isUnknownMember({ keyword, schemaPath }: { keyword: string; schemaPath: string }): boolean {
   return keyword === 'additionalProperties' || (keyword === 'boolean' && schemaPath.endsWith('/additionalProperties'))
+}
+
+/** The mistake lies beyond what was looked at. */
+function invalidItems(path: string[]): InvalidError {
+  return InvalidError.fields({ [path.join('.') || NON_FIELD_ERRORS]: ['Some of the items are not valid.'] })
 }
 
 function preparation(schema: unknown, httpPart: string | undefined): (data: unknown) => unknown {
