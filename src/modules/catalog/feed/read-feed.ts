@@ -8,7 +8,7 @@ export type { FeedEntry, FeedProblem } from './item-reader.ts'
 /** Bytes parsed before looking at the clock: about half a millisecond of work. */
 const PIECE_BYTES = 32 * 1024
 /** After this long other requests get their turn. */
-const BREATH_MS = 5
+const BREATH_MS = 3
 const BATCH_ITEMS = 1_000
 /** A batch ends early after so many bytes of the file: texts of its items may keep alive the chunks they were cut from. */
 const BATCH_BYTES = 8 * 1024 * 1024

@@ -9,6 +9,7 @@ import { findImport, takeProgressTurn } from './import-queries.ts'
 import { claimImport, listClaimable, releaseLease, renewLease, type Claim } from './lease-queries.ts'
 import { finishImport, runImport, StoppedError, type ImportRunner, type RunState } from './run-import.ts'
 import type { Spool } from './spool.ts'
+import { holdHeapTight } from './tight-heap.ts'
 import { importProgressed, recordImport } from './topics.ts'
 
 /** How often a worker looks for imports; one short query. */
@@ -93,6 +94,7 @@ async function nextClaim({ db, clock, spool }: ImportRunner): Promise<Claim | un
 async function carryOut(context: Context, runner: ImportRunner, claim: Claim, state: Running): Promise<void> {
   const log = context.log.child({ importId: claim.job.id })
   const pulse = keepPulse(context, claim, state)
+  const releaseHeap = holdHeapTight()
   try {
     if (claim.attempts > MAX_ATTEMPTS) {
       const error = `given up after ${MAX_ATTEMPTS} attempts that came to nothing`
@@ -106,6 +108,7 @@ async function carryOut(context: Context, runner: ImportRunner, claim: Claim, st
     // Without the database the lease runs out by itself.
     await releaseLease(context.db, claim, isStop ? 0 : RETRY_SECONDS).catch(() => undefined)
   } finally {
+    releaseHeap()
     pulse.stop()
   }
 }
