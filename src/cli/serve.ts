@@ -1,6 +1,7 @@
 import { assemble, type Role, type Souk } from '../app.ts'
 import { ensureFirstSuperuser, ensureOauthClient } from '../modules/identity/index.ts'
 import { systemClock } from '../platform/clock.ts'
+import { compactMemory } from '../platform/compact-memory.ts'
 import { loadConfig, type Config } from '../platform/config.ts'
 import { openDataFolder } from '../platform/data-folder.ts'
 import { armFault } from '../platform/fault.ts'
@@ -56,6 +57,7 @@ async function serve(role: Role): Promise<number> {
     const souk = await assemble({ config, db: database.db, clock: systemClock, log, role })
     await souk.start().catch((error: unknown) => explainStart(error, config))
     announce(config, database, souk, log)
+    compactMemory()
     await stopSignal(log)
     await souk.stop()
     log.info('stopped')
@@ -68,7 +70,10 @@ async function serve(role: Role): Promise<number> {
 /** The settings with SECRET_KEY: without one, that of the first start, kept in the data folder. */
 async function withSecretKey(config: Config): Promise<Config> {
   if (config.secretKey !== undefined) return config
-  return Object.freeze({ ...config, secretKey: await readOrCreateSecret(config.dataDir, 'secret-key', SECRET_KEY_BYTES) })
+  return Object.freeze({
+    ...config,
+    secretKey: await readOrCreateSecret(config.dataDir, 'secret-key', SECRET_KEY_BYTES),
+  })
 }
 
 async function prepareAccounts(config: Config, database: OpenDatabase): Promise<void> {
@@ -82,7 +87,10 @@ async function prepareAccounts(config: Config, database: OpenDatabase): Promise<
 }
 
 function announce(config: Config, database: OpenDatabase, souk: Souk, log: Logger): void {
-  if (souk.address === undefined) return void log.info('worker is ready')
+  if (souk.address === undefined) {
+    log.info('worker is ready')
+    return
+  }
   const shown = config.publicUrl ?? souk.address.replace('127.0.0.1', 'localhost')
   const engine = database.isEmbedded ? 'embedded PostgreSQL' : 'PostgreSQL at DATABASE_URL'
   log.info(`Souk is ready at ${shown} (${engine}); API documentation at ${shown}/api/swagger/`)

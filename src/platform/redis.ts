@@ -1,4 +1,4 @@
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 
 import type { Logger } from './log.ts'
 import type { Service } from './service.ts'
@@ -13,6 +13,26 @@ const MAX_RECONNECT_MS = 5_000
 
 /** A connection to the optional Redis that comes back by itself; its absence is said in the log once per outage. */
 export function connectRedis(url: string, log: Logger): RedisConnection {
+  let redis: Redis | undefined
+
+  return {
+    name: 'redis',
+    start: async () => {
+      redis = await open(url, log)
+      // Redis is optional: a server that is down now must not keep Souk from starting.
+      await redis.connect().catch(() => undefined)
+    },
+    stop: async () => redis?.disconnect(),
+    problem: async () => {
+      if (redis?.status !== 'ready') return 'Redis at REDIS_URL does not answer'
+      return (await redis.ping()) === 'PONG' ? undefined : 'Redis at REDIS_URL does not answer PING'
+    },
+  }
+}
+
+async function open(url: string, log: Logger): Promise<Redis> {
+  // Only here: the client takes 10 MB that a server without Redis need not spend.
+  const { Redis } = await import('ioredis')
   const redis = new Redis(url, {
     lazyConnect: true,
     connectTimeout: CONNECT_TIMEOUT_MS,
@@ -29,17 +49,5 @@ export function connectRedis(url: string, log: Logger): RedisConnection {
     if (isAway) log.info('Redis is back')
     isAway = false
   })
-
-  return {
-    name: 'redis',
-    start: async () => {
-      // Redis is optional: a server that is down now must not keep Souk from starting.
-      await redis.connect().catch(() => undefined)
-    },
-    stop: async () => redis.disconnect(),
-    problem: async () => {
-      if (redis.status !== 'ready') return 'Redis at REDIS_URL does not answer'
-      return (await redis.ping()) === 'PONG' ? undefined : 'Redis at REDIS_URL does not answer PING'
-    },
-  }
+  return redis
 }
