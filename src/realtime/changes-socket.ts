@@ -22,7 +22,6 @@ export class ChangesSocket implements Session, Reader, Listener, Beating {
   caller: Caller
   audience: Audience
   lastHeard = 0
-  isOpen = true
   readonly expiresAt: number
   readonly #ws: WebSocket
   readonly #stream: Duplex
@@ -30,6 +29,7 @@ export class ChangesSocket implements Session, Reader, Listener, Beating {
   readonly #subscriptions: Subscriptions
   readonly #frameTimes: number[] = []
   #unansweredPings = 0
+  #hasLeft = false
 
   constructor(hub: Hub, caller: Caller, connection: { ws: WebSocket; socket: Duplex }) {
     this.#hub = hub
@@ -52,12 +52,18 @@ export class ChangesSocket implements Session, Reader, Listener, Beating {
     ws.on('error', () => undefined)
   }
 
+  /** False as soon as either side has begun to close: what is sent then goes nowhere, yet counts as buffered for ever. */
+  get isOpen(): boolean {
+    return !this.#hasLeft && this.#ws.readyState === this.#ws.OPEN
+  }
+
   get buffered(): number {
     return this.#ws.bufferedAmount
   }
 
   /** A live change. Whoever cannot keep up is sent away with what is in its buffer, and resumes. */
   hear(entry: Entry): void {
+    if (!this.isOpen) return
     if (this.expiresAt <= this.#hub.now()) return this.expire()
     if (this.#ws.bufferedAmount + entry.frame.length > this.#hub.limits.bufferBytes) {
       return this.close(closeCodes.tooSlow, 'too slow, resume')
@@ -112,7 +118,7 @@ export class ChangesSocket implements Session, Reader, Listener, Beating {
   }
 
   close(code: number, reason: string): void {
-    if (!this.isOpen) return
+    if (this.#hasLeft) return
     this.#leave()
     this.#ws.close(code, reason)
   }
@@ -131,8 +137,8 @@ export class ChangesSocket implements Session, Reader, Listener, Beating {
   }
 
   #leave(): void {
-    if (!this.isOpen) return
-    this.isOpen = false
+    if (this.#hasLeft) return
+    this.#hasLeft = true
     this.#subscriptions.end()
     this.#hub.removeSocket(this)
   }

@@ -64,12 +64,11 @@ describe('a reader that stops reading', () => {
   }, 60_000)
 
   it('has its event stream ended, and resumes it with the last id it read', async () => {
-    const stream = await openStream(rig, `since=0&epoch=${await epochOf(rig)}`)
-    await expect.poll(() => stream.text, { timeout: 20_000 }).toContain('event: caught-up')
-    const read = stream.text
+    const stream = await openStream(rig, '')
+    await expect.poll(() => stream.text).toContain('event: caught-up')
     stream.socket.pause()
 
-    for (let n = 2_001; n <= 4_000; n += 100) await recordThings(rig.db, n, 100, TEXT)
+    for (let n = 1; n <= 2_000; n += 100) await recordThings(rig.db, n, 100, TEXT)
     await expect.poll(() => rig.realtime.stats().streams, { timeout: 20_000 }).toBe(0)
     stream.socket.resume()
     await expect.poll(() => stream.isClosed, { timeout: 20_000 }).toBe(true)
@@ -78,8 +77,7 @@ describe('a reader that stops reading', () => {
     const again = await openStream(rig, '', { 'Last-Event-ID': lastId })
     await expect.poll(() => again.text, { timeout: 20_000 }).toContain('event: caught-up')
 
-    expect(numbersIn(read)).toEqual(range(1, 2_000))
-    expect([...first, ...numbersIn(again.text)]).toEqual(range(1, 4_000))
+    expect([...first, ...numbersIn(again.text)]).toEqual(range(1, 2_000))
     again.socket.destroy()
   }, 60_000)
 })

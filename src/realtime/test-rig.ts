@@ -188,6 +188,9 @@ export interface Frame {
   subject: { type: string; id: string }
 }
 
+/** Long enough for a machine that is busy with other tests. */
+const WAIT_MS = 25_000
+
 /** A client of `/ws/changes/` that keeps every frame it got. */
 export class Client {
   readonly frames: Frame[] = []
@@ -227,7 +230,7 @@ export class Client {
   }
 
   async until(isDone: () => boolean, what = 'the expected frames'): Promise<void> {
-    const deadline = Date.now() + 10_000
+    const deadline = Date.now() + WAIT_MS
     while (!isDone()) {
       if (this.closeCode !== undefined) throw new Error(`closed with ${this.closeCode} before ${what}`)
       if (Date.now() > deadline) throw new Error(`${what} did not come; got ${JSON.stringify(this.frames.slice(-3))}`)
