@@ -1,0 +1,96 @@
+import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+import { sql } from '../../src/platform/db/sql.ts'
+import { item, startImportBench, type ImportBench } from './imports-bench.ts'
+import { feed } from './product-feed-fixtures.ts'
+
+let bench: ImportBench
+let port: number
+
+beforeAll(async () => {
+  bench = await startImportBench()
+  port = Number(new URL(await bench.server.listen()).port)
+})
+
+afterAll(async () => {
+  await bench.server.close()
+})
+
+/** Begins a request over a socket of its own, which the test may cut. */
+async function begin(head: readonly string[], body: string) {
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  socket.on('error', () => undefined)
+  const lines = [
+    'POST /api/imports/ HTTP/1.1',
+    'Host: x',
+    `Authorization: Token ${bench.seller.token}`,
+    ...head,
+    '',
+    body,
+  ]
+  socket.write(lines.join('\r\n'))
+  return socket
+}
+
+async function files(): Promise<string[]> {
+  return readdir(join(bench.server.dataDir, 'imports')).catch(() => [])
+}
+
+async function until(condition: () => Promise<boolean>): Promise<boolean> {
+  for (let tries = 0; tries < 200; tries++) {
+    if (await condition()) return true
+    await wait(20)
+  }
+  return false
+}
+
+async function rows(): Promise<number> {
+  return (await bench.server.db.rows(sql`SELECT 1 FROM imports`)).length
+}
+
+describe('an upload that is cut off in the middle', () => {
+  it.each([
+    ['of a raw body', ['Content-Type: application/xml', 'Content-Length: 100000']],
+    ['of a chunked body', ['Content-Type: application/xml', 'Transfer-Encoding: chunked']],
+    ['of a form', ['Content-Type: multipart/form-data; boundary=b', 'Content-Length: 100000']],
+  ])('%s leaves neither a file nor a row', async (_, head) => {
+    const xml = feed(item('cut')).slice(0, 500)
+    const form = `--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n${xml}`
+    const isForm = head[0]!.includes('multipart')
+    const body = head[1]!.includes('chunked') ? `${xml.length.toString(16)}\r\n${xml}\r\n` : isForm ? form : xml
+    const socket = await begin(head, body)
+    const hasFile = await until(async () => (await files()).length === 1)
+
+    socket.destroy()
+
+    const isGone = await until(async () => (await files()).length === 0)
+    expect([hasFile, isGone, await rows()]).toEqual([true, true, 0])
+  })
+})
+
+it('exports to a client that does not read without holding a connection of the database', async () => {
+  const large = 'x'.repeat(90_000)
+  for (let n = 0; n < 3; n++) {
+    const items = Array.from({ length: 15 }, (_, m) => item(`large-${n}-${m}`, { description: large }))
+    await bench.run(feed(...items))
+  }
+  const idle = connect(port, '127.0.0.1')
+  await once(idle, 'connect')
+  idle.pause()
+  idle.write(`GET /api/products/feed.xml HTTP/1.1\r\nHost: x\r\nAuthorization: Token ${bench.seller.token}\r\n\r\n`)
+  await wait(300)
+
+  const busy = await bench.server.db.row<{ count: number }>(sql`
+    SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND xact_start < clock_timestamp() - interval '200 ms'`)
+
+  expect(busy).toEqual({ count: 0 })
+  expect((await bench.get('/list-products/')).statusCode).toBe(200)
+  idle.destroy()
+})
