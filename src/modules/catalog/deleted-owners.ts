@@ -21,5 +21,9 @@ export async function lockOutOwner(tx: Tx, ownerId: string): Promise<void> {
   await tx.run(sql`SELECT pg_advisory_xact_lock(${OWNER_LOCK}, hashtext(${ownerId}))`)
 }
 
-/** Condition on a product: its owner is not a deleted user whose products still wait for their own deletion. */
-export const ownerPresent = sql`owner_id <> ALL (ARRAY(SELECT owner_id FROM deleted_owners WHERE finished IS NULL))`
+/**
+ * Condition on a product: its owner is not a deleted user whose products still wait for their own deletion. As a sub-select it is hashed
+ * once and the planner takes it for one row in two; as `<> ALL (ARRAY(...))` it was taken to leave nothing when one owner has most products,
+ * and a page of 20 was searched for by parallel workers.
+ */
+export const ownerPresent = sql`owner_id NOT IN (SELECT owner_id FROM deleted_owners WHERE finished IS NULL)`

@@ -1,5 +1,5 @@
 import type { Db, Queryable } from '../../platform/db/db.ts'
-import { raw, sql, type Sql } from '../../platform/db/sql.ts'
+import { join, raw, sql, type Sql } from '../../platform/db/sql.ts'
 import { ownerPresent } from './deleted-owners.ts'
 import { feedColumns } from './feed-columns.ts'
 import { listed, listedCount, type Facets } from './product-counts.ts'
@@ -42,12 +42,17 @@ function orderBy({ field, descending }: ListOrder, table: string, fromEnd = fals
   return sql`${sortKey(field, table)} ${key}, ${raw(table)}.feed_id ${tie}`
 }
 
-/** Texts differ only by which facets are filtered, so that few statements are prepared. */
+/**
+ * Texts differ only by which facets are filtered, so that few statements are prepared. The count is a condition that is judged once: values
+ * that no product has would otherwise be looked for through the whole list.
+ */
 function matches(facets: Facets): Sql {
-  const brand = facets.brand === '' ? sql`` : sql` AND brand = ${facets.brand}`
-  const condition = facets.condition === '' ? sql`` : sql` AND condition = ${facets.condition}`
-  const gender = facets.gender === '' ? sql`` : sql` AND gender = ${facets.gender}`
-  return sql`${listed} AND ${ownerPresent}${brand}${condition}${gender}`
+  const filters: Sql[] = []
+  if (facets.brand !== '') filters.push(sql`brand = ${facets.brand}`)
+  if (facets.condition !== '') filters.push(sql`condition = ${facets.condition}`)
+  if (facets.gender !== '') filters.push(sql`gender = ${facets.gender}`)
+  if (filters.length > 0) filters.push(sql`${listedCount(facets)} > 0`)
+  return join([listed, ownerPresent, ...filters], ' AND ')
 }
 
 interface Slice {
