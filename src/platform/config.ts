@@ -75,7 +75,7 @@ function readMail(read: SettingsReader) {
     smtpPort: read.integer('SMTP_PORT', 587, { min: 1, max: 65_535 }),
     smtpUsername: read.optionalText('SMTP_USERNAME'),
     smtpPassword: read.optionalText('SMTP_PASSWORD'),
-    from: read.text('MAIL_FROM', 'souk@localhost'),
+    from: read.mailAddress('MAIL_FROM', 'souk@localhost'),
     maxAttempts: read.integer('MAIL_MAX_ATTEMPTS', 5, { min: 1 }),
     attemptTimeoutMs: read.integer('MAIL_ATTEMPT_TIMEOUT_MS', 30 * 60_000, { min: 100 }),
     maxAgeMs: read.integer('MAIL_MAX_AGE_MS', 3 * 3_600_000, { min: 1000 }),

@@ -1,3 +1,5 @@
+import { isMailAddress } from './mail/address.ts'
+
 export type Environment = Record<string, string | undefined>
 
 /** All faults of the settings in one message, one line each. */
@@ -67,6 +69,13 @@ export function settingsReader(env: Environment) {
     return reject(name, `must be an address that starts with ${schemes.map((s) => `${s}//`).join(' or ')}`, undefined)
   }
 
+  function mailAddress(name: string, fallback: string): string {
+    const value = given(name) ?? fallback
+    const bare = /^[^<>]*<([^<>]+)>$/.exec(value)?.[1] ?? value
+    if (isMailAddress(bare)) return value
+    return reject(name, `must be an address such as souk@shop.example or Souk <souk@shop.example>`, fallback)
+  }
+
   function list(name: string): string[] {
     return (given(name) ?? '').split(/[\s,]+/).filter((word) => word !== '')
   }
@@ -95,6 +104,7 @@ export function settingsReader(env: Environment) {
     boolean,
     choice,
     optionalUrl,
+    mailAddress,
     list,
     origins,
     timeZone,

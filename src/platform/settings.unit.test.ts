@@ -48,3 +48,8 @@ function thrown(work: () => unknown): ConfigError {
   }
   throw new Error('expected a ConfigError')
 }
+
+test('takes a sender with and without a name, and nothing else', () => {
+  expect(loadConfig({ MAIL_FROM: 'Souk <souk@shop.example>' }).mail.from).toBe('Souk <souk@shop.example>')
+  expect(thrown(() => loadConfig({ MAIL_FROM: 'nobody' })).problems[0]).toContain('MAIL_FROM must be an address')
+})
