@@ -68,8 +68,9 @@ CREATE TABLE change_topics (name text PRIMARY KEY);
 CREATE TABLE change_log (
   singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
   epoch     text NOT NULL,
-  -- Cluster, database, table and timeline the epoch belongs to; another one means a restore. Null until the first pass.
+  -- Cluster, database and table, and timeline, that the epoch belongs to; others mean a restore. Null until the first pass.
   identity  text,
+  timeline  text,
   oldest    bigint NOT NULL
 );
 INSERT INTO change_log (epoch, oldest) VALUES ('', 1);
@@ -136,10 +137,9 @@ CREATE FUNCTION change_log_timeline() RETURNS text LANGUAGE sql VOLATILE AS $$
   SELECT substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)
 $$;
 
--- Where this log physically lives. A physical restore or failover changes the timeline, a logical one the cluster, database or table.
+-- Where this log physically lives. A logical restore changes the cluster, the database or the table.
 CREATE FUNCTION change_log_identity() RETURNS text LANGUAGE sql VOLATILE AS $$
-  SELECT concat_ws('/', system_identifier, (SELECT oid FROM pg_database WHERE datname = current_database()),
-                   'change_log'::regclass::oid, change_log_timeline())
+  SELECT concat_ws('/', system_identifier, (SELECT oid FROM pg_database WHERE datname = current_database()), 'change_log'::regclass::oid)
   FROM pg_control_system()
 $$;
 
@@ -207,7 +207,7 @@ BEGIN
   -- A statement of its own: the snapshots of the following ones are taken after the lock.
   PERFORM pg_advisory_xact_lock(7236514003);
 
-  IF (SELECT identity IS DISTINCT FROM change_log_identity() FROM change_log) THEN
+  IF (SELECT identity IS DISTINCT FROM change_log_identity() OR timeline IS DISTINCT FROM change_log_timeline() FROM change_log) THEN
     PERFORM renew_change_epoch();
     SELECT position, 0, true INTO head, taken, more FROM change_batches ORDER BY id DESC LIMIT 1;
     RETURN;
@@ -234,7 +234,8 @@ BEGIN
        ORDER BY outbox.seq LIMIT batch_limit + 1)
       UNION ALL
       (SELECT * FROM outbox
-       WHERE outbox.seq > greatest(after_seq, last.taken_seq) AND outbox.xid > last.taken_xid
+       WHERE outbox.seq > greatest(after_seq, last.taken_seq)
+         AND outbox.xid > last.taken_xid AND outbox.xid >= pg_snapshot_xmax(last.taken)
          AND pg_visible_in_snapshot(outbox.xid, (SELECT snapshot FROM goal))
        ORDER BY outbox.seq LIMIT batch_limit + 1)
     ) candidates ORDER BY seq LIMIT batch_limit + 1
@@ -266,7 +267,8 @@ BEGIN
     -- An empty pass leaves no trace, unless numbers of open or aborted transactions would be looked at again and again.
     WHERE size > 0 OR last.target IS NOT NULL OR seq_before > last.taken_seq + 10000
   )
-  SELECT last.position + size, size, is_cut INTO head, taken, more FROM pass;
+  -- What was committed after `target` is still to come when its last row has been taken.
+  SELECT last.position + size, size, is_cut OR last.target IS NOT NULL INTO head, taken, more FROM pass;
 
   IF taken > 0 THEN
     PERFORM pg_notify('souk_changes', head::text);
@@ -307,10 +309,19 @@ BEGIN
   SELECT c.* FROM changes c WHERE c.position = ANY (ARRAY(SELECT found.position FROM found)) ORDER BY c.position;
 END $$;
 
--- Called under the lock of sequence_changes when the log finds itself elsewhere than before. Transaction ids of the outbox mean nothing in
--- another cluster, so rows that have their place are removed and the rest becomes new; rows written since the restore are those above
--- upper_seq, because sequences are restored to at least what they were.
+-- Called under the lock of sequence_changes when the log finds itself elsewhere than before.
 CREATE FUNCTION renew_change_epoch() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF (SELECT identity <> change_log_identity() FROM change_log) THEN
+    PERFORM adopt_outbox();
+  END IF;
+  UPDATE change_log SET identity = change_log_identity(), timeline = change_log_timeline(),
+    epoch = substr(replace(gen_random_uuid()::text, '-', ''), 1, 10) || '-' || ltrim(change_log_timeline(), '0');
+END $$;
+
+-- After a logical restore. The transaction ids of the rows mean nothing here, so rows that have their place are removed and the rest becomes
+-- new; rows written since the restore are those above upper_seq, because sequences are restored to at least what they were.
+CREATE FUNCTION adopt_outbox() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   last change_batches;
 BEGIN
@@ -322,8 +333,6 @@ BEGIN
          OR (last.target IS NOT NULL AND pg_visible_in_snapshot(xid, last.target) AND seq <= last.target_seq));
   UPDATE outbox SET xid = pg_current_xact_id();
   INSERT INTO change_batches (position, taken, taken_seq, taken_xid, upper_seq) VALUES (last.position, '1:1:', 0, '1', 0);
-  UPDATE change_log SET identity = change_log_identity(),
-    epoch = substr(replace(gen_random_uuid()::text, '-', ''), 1, 10) || '-' || ltrim(change_log_timeline(), '0');
 END $$;
 
 -- Empties the slots of the outbox whose rows all have their place, and returns how many. The slots of the current and the previous block of
