@@ -29,13 +29,16 @@ interface Place {
 const CHUNK_PRODUCTS = 500
 const CHUNK_BYTES = 1024 * 1024
 const WRITE_BYTES = 256 * 1024
+/** Sorted at once; sorting everything at the end would hold the event loop. */
+const RUN_PLACES = 4_000
 
 /**
  * Reads the feed once, outside any transaction, and keeps its products in a second spool file, of which only the places are held in memory:
  * they must be stored in the order of their ids, whatever the order in the file. Throws FeedError.
  */
 export async function planUpload(feed: AsyncIterable<Buffer>, products: SpoolFile): Promise<UploadPlan> {
-  const places = new Map<string, Place>()
+  const seen = new Set<string>()
+  const runs: Place[][] = [[]]
   const feedIds: string[] = []
   const problems: ItemProblem[] = []
   let lines: Buffer[] = []
@@ -55,9 +58,10 @@ export async function planUpload(feed: AsyncIterable<Buffer>, products: SpoolFil
       }
       const { feedId } = entry.product
       feedIds.push(feedId)
-      if (places.has(feedId)) continue
+      if (seen.has(feedId)) continue
+      seen.add(feedId)
       const line = Buffer.from(JSON.stringify(entry.product))
-      places.set(feedId, { feedId, offset, length: line.length })
+      addPlace(runs, { feedId, offset, length: line.length })
       lines.push(line)
       offset += line.length
       waiting += line.length
@@ -65,11 +69,38 @@ export async function planUpload(feed: AsyncIterable<Buffer>, products: SpoolFil
     }
   }
   await flush()
-  return { feedIds, problems, chunks: () => readChunks(products, [...places.values()]) }
+  runs.at(-1)?.sort(inOrder)
+  return { feedIds, problems, chunks: () => readChunks(products, mergeRuns(runs)) }
 }
 
-async function* readChunks(products: SpoolFile, places: Place[]): AsyncGenerator<FeedProduct[]> {
-  places.sort((a, b) => compareFeedIds(a.feedId, b.feedId))
+function inOrder(a: Place, b: Place): number {
+  return compareFeedIds(a.feedId, b.feedId)
+}
+
+function addPlace(runs: Place[][], place: Place): void {
+  const run = runs.at(-1)!
+  run.push(place)
+  if (run.length < RUN_PLACES) return
+  run.sort(inOrder)
+  runs.push([])
+}
+
+/** All places in order, out of runs that are sorted each; an upload has few of them, so their heads are simply compared. */
+function* mergeRuns(runs: readonly (readonly Place[])[]): Generator<Place> {
+  const heads = runs.map((run) => ({ run, next: 0 }))
+  for (;;) {
+    let least: { run: readonly Place[]; next: number } | undefined
+    for (const head of heads) {
+      const place = head.run[head.next]
+      if (place !== undefined && (least === undefined || inOrder(place, least.run[least.next]!) < 0)) least = head
+    }
+    if (least === undefined) return
+    yield least.run[least.next]!
+    least.next += 1
+  }
+}
+
+async function* readChunks(products: SpoolFile, places: Iterable<Place>): AsyncGenerator<FeedProduct[]> {
   let chunk: Place[] = []
   let bytes = 0
   for (const place of places) {
