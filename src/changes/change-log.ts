@@ -1,10 +1,10 @@
 import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
-import type { Db, Queryable } from '../platform/db/db.ts'
-import { sql } from '../platform/db/sql.ts'
+import type { Db, Queryable, Tx } from '../platform/db/db.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Service } from '../platform/service.ts'
-import { sweepService } from '../platform/sweep.ts'
+import { sweepService, type Sweep } from '../platform/sweep.ts'
+import { createKnownHead, type KnownHead } from './known-head.ts'
 import { createLogConnection } from './log-connection.ts'
 import { isPlaced, selectChanges, selectHead, type Head, type ReadQuery } from './log-queries.ts'
 import { deleteParked, findParked, releaseParked, selectParked } from './parked-queries.ts'
@@ -14,6 +14,7 @@ import { retainChanges } from './retention.ts'
 import { createSequencer } from './sequencer.ts'
 import { readStatus, type LogStatus } from './status.ts'
 import { createSubscriberService, register, type SubscriberService } from './subscriber-service.ts'
+import type { Runner } from './subscriber-runner.ts'
 import type { Subscriber } from './subscriber.ts'
 import { createTail } from './tail.ts'
 import type { Change, Topic } from './topic.ts'
@@ -67,120 +68,97 @@ const DEFAULT_PARKED_LIMIT = 1_000
 
 /** The change log of one process on one pool. Nothing runs before its services are started. */
 export function createChangeLog(options: ChangeLogOptions): ChangeLog {
-  const { db, config, log } = options
+  const { db, log } = options
   requireUniqueTopics(options.topics)
-  const listeners = new Set<() => void>()
+  const head = createKnownHead(log)
   const tail = createTail(db)
-  const subscriberServices: SubscriberService[] = []
-  let head = 0
-
-  function onHead(position: number): void {
-    if (position === head) return
-    if (position < head) forgetPositions()
-    head = position
-    for (const listener of listeners) listener()
-  }
-
-  /** Positions only fall when the database has become an older copy of itself. */
-  function forgetPositions(): void {
-    log.warn('the change log has gone back in time, all cursors are read again')
+  const running: SubscriberService[] = []
+  const runners = (): Runner[] => running.flatMap((service) => service.runners)
+  head.onReset(() => {
     tail.reset()
-    for (const service of subscriberServices) for (const runner of service.runners) runner.reset()
-  }
-
-  function createSequencing(): Service {
-    const connection = createLogConnection({
-      db,
-      log,
-      channels: ['souk_changes'],
-      // The answers of our own passes come first; what another process says may be older than them, but never lower than true.
-      onNotification: (_channel, position) => onHead(Math.max(head, Number(position))),
-      onReconnect: () => sequencer.kick(),
-    })
-    const sequencer = createSequencer({
-      connection,
-      log,
-      onHead,
-      batchLimit: PASS_LIMIT,
-      partitionBytes: Math.floor(config.changeRetention.bytes / PARTITIONS),
-    })
-    let disconnect: (() => void) | undefined
-    return {
-      name: 'changes.sequencer',
-      start: async () => {
-        await connection.open()
-        await sequencer.start()
-        disconnect = connectWaker(db, sequencer.kick)
-      },
-      stop: async () => {
-        disconnect?.()
-        await sequencer.stop()
-        await connection.close()
-      },
-    }
-  }
-
-  function createUpkeep(): Service[] {
-    const trim = async (): Promise<void> => void (await trimOutbox(db))
-    return [
-      sweepService({ name: 'changes.trim-outbox', everySeconds: TRIM_EVERY_SECONDS, run: trim }, log),
-      sweepService(
-        { name: 'changes.retain', everySeconds: RETENTION_EVERY_SECONDS, run: () => retainChanges(options) },
-        log,
-      ),
-    ]
-  }
-
-  function retrySoon(name: string): void {
-    for (const service of subscriberServices) {
-      for (const runner of service.runners) if (runner.name === name) runner.retry()
-    }
-  }
+    for (const runner of runners()) runner.reset()
+  })
 
   return {
     head: () => selectHead(db),
     read: selectChanges,
-    onAdvance: (listener) => {
-      listeners.add(listener)
-      return () => void listeners.delete(listener)
-    },
-    services: () => [createSequencing(), ...createUpkeep()],
+    onAdvance: head.onAdvance,
+    services: () => [createSequencing(options, head), ...createUpkeep(options)],
     register: (subscribers) => register(db, log, subscribers),
     subscriberServices: (subscribers) => {
-      const onAdvance = (listener: () => void): (() => void) => {
-        listeners.add(listener)
-        return () => void listeners.delete(listener)
-      }
-      const service = createSubscriberService({ db, config, log, tail, head: () => head, onAdvance, subscribers })
-      subscriberServices.push(service)
+      const service = createSubscriberService({ ...options, tail, head, subscribers })
+      running.push(service)
       return [service]
     },
     status: () => readStatus(db),
     listParked: (subscriber, limit = DEFAULT_PARKED_LIMIT) => selectParked(db, subscriber, limit),
     replayParked: async (subscriber, filter = {}) => {
       const keys = await db.transaction((tx) => releaseParked(tx, subscriber, filter))
-      retrySoon(subscriber)
+      for (const runner of runners()) if (runner.name === subscriber) runner.retry()
       return keys
     },
-    dropParked: (subscriber, id) =>
-      db.transaction(async (tx) => {
-        const found = await findParked(tx, subscriber, id)
-        return found !== undefined && (await deleteParked(tx, subscriber, found.position, found.key)) > 0
-      }),
+    dropParked: (subscriber, id) => db.transaction((tx) => dropParked(tx, subscriber, id)),
     forgetSubscriber: (name) => db.transaction((tx) => deleteSubscriber(tx, name)),
     isDrained: async (upToSeq) => {
       if (!(await isPlaced(db, upToSeq))) return false
       const { position } = await selectHead(db)
-      const runners = subscriberServices.flatMap((service) => service.runners)
-      return runners.every((runner) => runner.isIdle && runner.scanned >= position)
+      return runners().every((runner) => runner.isIdle && runner.scanned >= position)
     },
   }
 }
 
-function requireUniqueTopics(topics: readonly Topic[]): void {
-  const names = new Set<string>()
-  for (const { name } of topics) {
-    if (names.has(name)) throw new Error(`topic ${name} is defined twice`)
-    names.add(name)
+/** Sequencer, wake-ups and their connection. */
+function createSequencing({ db, config, log }: ChangeLogOptions, head: KnownHead): Service {
+  const connection = createLogConnection({
+    db,
+    log,
+    channels: ['souk_changes'],
+    onNotification: (_channel, position) => head.told(Number(position)),
+    onReconnect: () => sequencer.kick(),
+  })
+  const sequencer = createSequencer({
+    connection,
+    log,
+    onHead: head.found,
+    batchLimit: PASS_LIMIT,
+    partitionBytes: Math.floor(config.changeRetention.bytes / PARTITIONS),
+  })
+  let disconnect: (() => void) | undefined
+
+  return {
+    name: 'changes.sequencer',
+    start: async () => {
+      await connection.open()
+      await sequencer.start()
+      disconnect = connectWaker(db, () => sequencer.kick())
+    },
+    stop: async () => {
+      disconnect?.()
+      await sequencer.stop()
+      await connection.close()
+    },
   }
+}
+
+function createUpkeep(options: ChangeLogOptions): Service[] {
+  const sweeps: Sweep[] = [
+    {
+      name: 'changes.trim-outbox',
+      everySeconds: TRIM_EVERY_SECONDS,
+      run: async () => void (await trimOutbox(options.db)),
+    },
+    { name: 'changes.retain', everySeconds: RETENTION_EVERY_SECONDS, run: () => retainChanges(options) },
+  ]
+  return sweeps.map((sweep) => sweepService(sweep, options.log))
+}
+
+async function dropParked(tx: Tx, subscriber: string, id: string): Promise<boolean> {
+  const found = await findParked(tx, subscriber, id)
+  return found !== undefined && (await deleteParked(tx, subscriber, found.position, found.key)) > 0
+}
+
+function requireUniqueTopics(topics: readonly Topic[]): void {
+  const names = topics.map((topic) => topic.name)
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  if (twice !== undefined) throw new Error(`topic ${twice} is defined twice`)
 }

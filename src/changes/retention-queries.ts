@@ -8,6 +8,9 @@ export interface Partition {
   bytes: number
 }
 
+/** Any fixed number, the same in every process. */
+const RETENTION_LOCK = 7_236_514_005
+
 /** Whether this transaction is the only one that cleans up now. */
 export async function lockRetention(tx: Tx): Promise<boolean> {
   const row = await tx.row<{ locked: boolean }>(
@@ -16,21 +19,17 @@ export async function lockRetention(tx: Tx): Promise<boolean> {
   return row!.locked
 }
 
-/** Any fixed number, the same in every process. */
-const RETENTION_LOCK = 7_236_514_005
-
 export async function selectPartitions(db: Queryable): Promise<Partition[]> {
   return db.rows<Partition>(sql`
     SELECT first_position AS first, end_position AS "end", change_partition_bytes(first_position) AS bytes
     FROM change_partitions ORDER BY first_position`)
 }
 
-/** The last position recorded before an instant, as far as the log reaches; positions and times rise together but for seconds. */
-export async function findLastBefore(db: Queryable, partition: Partition, before: Date): Promise<number | undefined> {
-  const row = await db.row<{ position: number | null }>(sql`
-    SELECT max(position) AS position FROM changes
-    WHERE position >= ${partition.first}::bigint AND position < ${partition.end}::bigint AND recorded_at < ${before}`)
-  return row?.position ?? undefined
+/** When the change at a position was recorded; undefined when it is not there. */
+export async function selectTime(db: Queryable, position: number): Promise<string | undefined> {
+  const row = await db.row<{ recorded_at: string }>(sql`
+    SELECT recorded_at FROM changes WHERE position = ${position}::bigint`)
+  return row?.recorded_at
 }
 
 /** The lowest cursor of those subscribers that some process had in its code lately; undefined without any. */

@@ -36,7 +36,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   let isWanted = false
   let isHinted = false
   let isRunning = false
-  let isStopped = true
+  const stopping = new AbortController()
+  let isStarted = false
   let isFailing = false
   let lastPassAt = 0
   let running: Promise<void> = Promise.resolve()
@@ -49,13 +50,13 @@ export function createSequencer(options: SequencerOptions): Sequencer {
 
   function request(): void {
     isWanted = true
-    if (isRunning || isStopped) return
+    if (isRunning || !isStarted || stopping.signal.aborted) return
     isRunning = true
     running = run()
   }
 
   async function run(): Promise<void> {
-    while (isWanted && !isStopped) {
+    while (isWanted && !stopping.signal.aborted) {
       const wait = lastPassAt + BETWEEN_PASSES_MS - performance.now()
       if (wait > 0) await sleep(wait)
       isWanted = false
@@ -96,14 +97,14 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   return {
     kick,
     start: async () => {
-      isStopped = false
       // The first pass finds out where the log lives, so that nobody is told an epoch of before a restore.
       await pass()
+      isStarted = true
       poll = setInterval(request, POLL_MS)
       request()
     },
     stop: async () => {
-      isStopped = true
+      stopping.abort()
       clearInterval(poll)
       await running
     },

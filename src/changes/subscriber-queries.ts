@@ -12,7 +12,6 @@ export interface Standing {
 }
 
 export interface Claim {
-  position: number
   /** How many processes in a row took over at this cursor. */
   claims: number
   /** Where a change was being tried alone when its process ended. */
@@ -83,12 +82,11 @@ export async function insertProgress(tx: Tx, names: readonly string[], positions
 }
 
 /** Notes that a process begins to run the subscriber where its cursor stands. */
-export async function claimSubscriber(tx: Tx, name: string): Promise<Claim> {
-  const { position } = await selectStanding(tx, name, [])
-  const row = await tx.row<{ claims: number; trial_position: number | null }>(sql`
+export async function claimSubscriber(tx: Tx, name: string, position: number): Promise<Claim> {
+  const claim = await tx.row<Claim>(sql`
     UPDATE subscribers SET claims = CASE WHEN claim_position = ${position}::bigint THEN claims + 1 ELSE 1 END, claim_position = ${position}::bigint
-    WHERE name = ${name} RETURNING claims, trial_position`)
-  return { position, claims: row!.claims, trialPosition: row!.trial_position }
+    WHERE name = ${name} RETURNING claims, trial_position AS "trialPosition"`)
+  return claim!
 }
 
 /** A process that ends in good order leaves no suspicion behind. */

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Db, Tx } from '../platform/db/db.ts'
 import { faultPoint } from '../platform/fault.ts'
 import type { Logger } from '../platform/log.ts'
+import type { KnownHead } from './known-head.ts'
 import { selectChanges } from './log-queries.ts'
 import { isOutage } from './outage.ts'
 import { beginRetry, deleteParked, insertFailed, insertHeld, saveRetryError } from './parked-queries.ts'
@@ -37,7 +38,7 @@ export interface RunnerOptions {
   log: Logger
   subscriber: Subscriber
   tail: Tail
-  head(): number
+  head: KnownHead
   /** Bounds the transactions that all subscribers of this process have open. */
   slots<T>(work: () => Promise<T>): Promise<T>
 }
@@ -68,18 +69,19 @@ export function createRunner(options: RunnerOptions): Runner {
   let isRetryDue = false
   let isWanted = false
   let isRunning = false
-  let isStopped = false
+  const stopping = new AbortController()
+  const { signal } = stopping
   let running: Promise<void> = Promise.resolve()
 
   function wake(): void {
     isWanted = true
-    if (isRunning || isStopped) return
+    if (isRunning || signal.aborted) return
     isRunning = true
     running = run()
   }
 
   async function run(): Promise<void> {
-    while (isWanted && !isStopped) {
+    while (isWanted && !signal.aborted) {
       isWanted = false
       try {
         if ((await work()) === 'done') continue
@@ -97,17 +99,17 @@ export function createRunner(options: RunnerOptions): Runner {
   async function work(): Promise<Outcome> {
     if (cursor < 0) await synchronize()
     if (isRetryDue) await retryParked()
-    while (!isStopped) {
-      const page = await tail.page(scanned, options.head(), subscriber.topics, matches)
+    while (!signal.aborted) {
+      const page = await tail.page(scanned, options.head.position, subscriber.topics, matches)
       if (page.upTo <= scanned) return 'done'
-      for (let start = 0; start < page.changes.length && !isStopped;) {
+      for (let start = 0; start < page.changes.length && !signal.aborted;) {
         if (!hasTakenOver && (await takeOver()) === 'lost') return 'lost'
         const size = carefulLeft > 0 || subscriber.mode === 'each' ? 1 : BATCH
         const group = page.changes.slice(start, start + size)
         if ((await deliver(group)) === 'lost') return 'lost'
         start += size
       }
-      if (!isStopped) scanned = page.upTo
+      if (!signal.aborted) scanned = page.upTo
     }
     return 'done'
   }
@@ -123,8 +125,8 @@ export function createRunner(options: RunnerOptions): Runner {
   async function takeOver(): Promise<Outcome> {
     const outcome = await transact(async (tx) => {
       if (!(await lockSubscriber(tx, name))) return 'lost'
-      const claim = await claimSubscriber(tx, name)
-      if (claim.position !== cursor) return 'lost'
+      if ((await selectStanding(tx, name, [])).position !== cursor) return 'lost'
+      const claim = await claimSubscriber(tx, name, cursor)
       if (claim.claims > 1) carefulLeft = CAREFUL
       const suspect = claim.trialPosition ?? -1
       if (suspect <= cursor) return 'done'
@@ -152,7 +154,7 @@ export function createRunner(options: RunnerOptions): Runner {
       if (changes.length === 1) return setAside(changes[0]!, error)
       const middle = Math.ceil(changes.length / 2)
       const first = await deliver(changes.slice(0, middle))
-      return first === 'lost' || isStopped ? first : deliver(changes.slice(middle))
+      return first === 'lost' || signal.aborted ? first : deliver(changes.slice(middle))
     }
   }
 
@@ -191,7 +193,7 @@ export function createRunner(options: RunnerOptions): Runner {
   /** Runs what is due, each key in order. The try is counted before it is made, so that one that ends the process counts. */
   async function retryParked(): Promise<void> {
     isRetryDue = false
-    while (!isStopped) {
+    while (!signal.aborted) {
       const change = await transact(async (tx) =>
         (await lockSubscriber(tx, name)) ? beginRetry(tx, name, RETRY_WAITS_MS) : undefined,
       )
@@ -242,7 +244,7 @@ export function createRunner(options: RunnerOptions): Runner {
       scanned = -1
     },
     stop: async () => {
-      isStopped = true
+      stopping.abort()
       await Promise.race([running, sleep(STOP_WAIT_MS, undefined, { ref: false })])
     },
   }

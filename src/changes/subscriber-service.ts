@@ -2,6 +2,7 @@ import type { Config } from '../platform/config.ts'
 import type { Db } from '../platform/db/db.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Service } from '../platform/service.ts'
+import type { KnownHead } from './known-head.ts'
 import { selectDue } from './parked-queries.ts'
 import { createSlots } from './slots.ts'
 import { clearClaims, insertProgress, registerSubscribers, touchSubscribers } from './subscriber-queries.ts'
@@ -14,8 +15,7 @@ export interface SubscriberServiceOptions {
   config: Pick<Config, 'databasePoolSize'>
   log: Logger
   tail: Tail
-  head(): number
-  onAdvance(listener: () => void): () => void
+  head: KnownHead
   subscribers: readonly Subscriber[]
 }
 
@@ -79,7 +79,7 @@ export function createSubscriberService(options: SubscriberServiceOptions): Subs
     runners,
     start: async () => {
       await register(db, log, subscribers)
-      stopListening = options.onAdvance(wakeAll)
+      stopListening = options.head.onAdvance(wakeAll)
       wakeAll()
       timer = setTimeout(() => void upkeep(), UPKEEP_MS)
     },
