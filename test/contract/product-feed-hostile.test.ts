@@ -22,7 +22,7 @@ afterAll(() => souk.close())
 
 interface RawUpload {
   socket: Socket
-  send(bytes: Buffer | string): void
+  send: (bytes: Buffer | string) => void
   /** The status line and headers, or the empty text when the server closes without an answer. */
   answer: Promise<string>
 }

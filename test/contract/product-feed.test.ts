@@ -1,3 +1,4 @@
+import type { LightMyRequestResponse } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { startTestApp, type TestApp, type TestUser } from '../support/app.ts'
@@ -12,6 +13,7 @@ beforeAll(async () => {
 })
 afterAll(() => souk.close())
 
+const ids = (response: LightMyRequestResponse) => response.json<List>().results.map((product) => product['id'])
 const get = (url: string) => souk.inject({ method: 'GET', url, headers: user.headers })
 
 interface List {
@@ -242,7 +244,6 @@ describe('POST /upload-products/', () => {
 describe('reading', () => {
   const brand = 'List & Co'
   const list = (query: string) => get(`/list-products/?brand=${encodeURIComponent(brand)}&${query}`)
-  const ids = (response: { json<T>(): T }) => response.json<List>().results.map((product) => product['id'])
 
   beforeAll(async () => {
     const products: [id: string, title: string, price: string, gender: string, more: string][] = [

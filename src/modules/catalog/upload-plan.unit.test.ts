@@ -1,0 +1,110 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+
+import { feedProduct } from './feed-product.fixture.ts'
+import { writeFeed } from './feed/write-feed.ts'
+import { createSlots } from './slots.ts'
+import { openSpoolFile, type SpoolFile } from './spool.ts'
+import { planUpload } from './upload-plan.ts'
+
+let folder: string
+let feed: SpoolFile
+let products: SpoolFile
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'souk-plan-'))
+  feed = await openSpoolFile(folder)
+  products = await openSpoolFile(folder)
+})
+afterEach(async () => {
+  await Promise.all([feed.close(), products.close()])
+  await rm(folder, { recursive: true })
+})
+
+async function writeIds(ids: readonly string[]): Promise<void> {
+  async function* all() {
+    for (const id of ids) yield feedProduct(id)
+  }
+  for await (const text of writeFeed(all())) await feed.write(Buffer.from(text))
+}
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const item of items) all.push(item)
+  return all
+}
+
+describe('the plan of an upload', () => {
+  it('gives every product once, in the order of ids, however often it is asked', async () => {
+    const ids = Array.from({ length: 9_000 }, (_, n) => `id-${(n * 7_919) % 9_000}`)
+    await writeIds([...ids, 'id-5'])
+
+    const plan = await planUpload(feed.read(), products)
+    const first = (await collect(plan.chunks())).flat()
+    const second = (await collect(plan.chunks())).flat()
+
+    expect(plan.feedIds).toEqual([...ids, 'id-5'])
+    expect(first.map((product) => product.feedId)).toEqual(ids.toSorted())
+    expect(second).toEqual(first)
+    expect(first[0]).toEqual(feedProduct('id-0'))
+  })
+
+  it('keeps chunks small', async () => {
+    await writeIds(Array.from({ length: 1_234 }, (_, n) => `id-${n}`))
+
+    const plan = await planUpload(feed.read(), products)
+    const chunks = await collect(plan.chunks())
+
+    expect(chunks.map((chunk) => chunk.length)).toEqual([500, 500, 234])
+  })
+})
+
+describe('a spool file', () => {
+  it('has no name, so that nothing is left when the process dies', async () => {
+    await feed.write(Buffer.from('content'))
+
+    expect(await readdir(join(folder, 'spool'))).toEqual([])
+  })
+
+  it('reads back what was written, as a whole and in pieces', async () => {
+    const content = Buffer.from('0123456789'.repeat(20_000))
+    await feed.write(content.subarray(0, 7))
+    await feed.write(content.subarray(7))
+
+    const whole = Buffer.concat(await collect(feed.read()))
+    const piece = await feed.readAt(5, 10)
+
+    expect(whole.equals(content)).toBe(true)
+    expect(piece.toString()).toBe('5678901234')
+  })
+})
+
+describe('slots', () => {
+  it('run so many works at once, the others after them, also after a failure', async () => {
+    const slots = createSlots(2)
+    let running = 0
+    let most = 0
+    const work = async (n: number): Promise<number> => {
+      running += 1
+      most = Math.max(most, running)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      running -= 1
+      if (n === 1) throw new Error('broken')
+      return n
+    }
+
+    const results = await Promise.allSettled([0, 1, 2, 3, 4].map((n) => slots.run(() => work(n))))
+
+    expect(most).toBe(2)
+    expect(results.map((result) => result.status)).toEqual([
+      'fulfilled',
+      'rejected',
+      'fulfilled',
+      'fulfilled',
+      'fulfilled',
+    ])
+  })
+})
