@@ -90,7 +90,7 @@ export async function recordStatements(
     isRecording = true
     const response = await souk.app!.inject(request)
     if (response.statusCode >= 400)
-      throw new Error(`${String(request.url)} answered ${response.statusCode}: ${response.body}`)
+      throw new Error(`${JSON.stringify(request.url)} answered ${response.statusCode}: ${response.body}`)
     return statements
   } finally {
     await souk.stop()

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { feedHead, feedItem, feedTail } from '../../bench/support/feed.ts'
+import { findEmbeddedPostgres } from '../../src/platform/db/embedded.ts'
 import { LiveClient } from './live-client.ts'
 import { startMailReceiver } from './mail-receiver.ts'
 import type { FaultPoint } from './points.ts'
@@ -12,6 +14,8 @@ const UPLOADS = 8
 const ITEMS_PER_UPLOAD = 3
 /** Three checkpoints of 1,000 items. */
 const IMPORT_ITEMS = 3000
+/** While the uploads run, which take about a second. */
+const RESTART_AFTER_MS = [50, 400]
 
 export interface Outcome {
   deaths: number
@@ -36,12 +40,34 @@ export async function runRandomKill(
   return journey({ folder, databaseUrl, fault: undefined, work, duringWork })
 }
 
+/** Uploads while the embedded PostgreSQL under the server is ended several times: the server stays, the database comes back. */
+export async function runDatabaseRestarts(folder: string, signal: 'SIGKILL' | 'SIGINT'): Promise<Outcome> {
+  let restarts = 0
+  const duringWork = (server: ServerUnderFire): void => {
+    for (const ms of RESTART_AFTER_MS) {
+      setTimeout(() => {
+        process.kill(postmasterPid(server.dataDir), signal)
+        restarts += 1
+      }, ms)
+    }
+  }
+  const outcome = await journey({ folder, databaseUrl: undefined, fault: undefined, work: 'uploads', duringWork })
+  const died = outcome.deaths === 0 ? [] : ['the server died with its database']
+  const spared = restarts > 0 ? [] : ['the work ended before the database was touched']
+  return { deaths: outcome.deaths, problems: [...outcome.problems, ...died, ...spared] }
+}
+
+function postmasterPid(dataDir: string): number {
+  return Number(readFileSync(join(dataDir, 'postgres/postmaster.pid'), 'utf8').split('\n')[0])
+}
+
 interface Journey {
   folder: string
-  databaseUrl: string
+  /** Absent: the embedded database of the server itself. */
+  databaseUrl: string | undefined
   fault: string | undefined
   work: FaultPoint['work']
-  duringWork(server: ServerUnderFire): void
+  duringWork: (server: ServerUnderFire) => void
 }
 
 async function journey({ folder, databaseUrl, fault, work, duringWork }: Journey): Promise<Outcome> {
@@ -54,7 +80,16 @@ async function journey({ folder, databaseUrl, fault, work, duringWork }: Journey
     duringWork(server)
     const acknowledged = work === 'uploads' ? await upload(server, token) : await importFile(server, token, folder)
     await server.revive()
-    const problems = await problemsOf({ databaseUrl, server, client, mail: mail.received, acknowledged, work, until })
+    const url = databaseUrl ?? (await findEmbeddedPostgres(server.dataDir))!
+    const problems = await problemsOf({
+      databaseUrl: url,
+      server,
+      client,
+      mail: mail.received,
+      acknowledged,
+      work,
+      until,
+    })
     return { deaths: server.deaths, problems }
   } finally {
     client.close()

@@ -1,11 +1,18 @@
-// npm run chaos [-- --runs N] [--only point,point]: every named point N times (50 by default), then random kills, then counts.
+// npm run chaos [-- --runs N] [--only point,point] [--held-seconds N]: every named point N times (50 by default), then random kills, then counts.
 import { parseArgs } from 'node:util'
 
 import { openWorkbench } from '../../bench/support/workbench.ts'
-import { runPoint, runRandomKill, type Outcome } from './journey.ts'
+import { runHeldOpen } from './held-open.ts'
+import { runDatabaseRestarts, runPoint, runRandomKill, type Outcome } from './journey.ts'
 import { faultPoints } from './points.ts'
 
-const { values } = parseArgs({ options: { runs: { type: 'string', default: '50' }, only: { type: 'string' } } })
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '50' },
+    only: { type: 'string' },
+    'held-seconds': { type: 'string', default: '60' },
+  },
+})
 const runs = Number(values.runs)
 const only = values.only?.split(',')
 const MAX_RANDOM_KILL_MS = 1500
@@ -45,6 +52,15 @@ try {
       await attempt(`kill -9 after ${ms} ms of ${work}`, (url) => runRandomKill(bench.folder, url, work, ms))
     }
     console.log(`${`random kills (${work})`.padEnd(28)} ${runs} runs`)
+  }
+  for (const signal of only === undefined ? (['SIGKILL', 'SIGINT'] as const) : []) {
+    for (let run = 0; run < runs; run++)
+      await attempt(`PostgreSQL ended with ${signal}`, () => runDatabaseRestarts(bench.folder, signal))
+    console.log(`${`PostgreSQL, ${signal}`.padEnd(28)} ${runs} runs`)
+  }
+  if (only === undefined || only.includes('held-open')) {
+    await attempt('a transaction held open', (url) => runHeldOpen(bench, url, Number(values['held-seconds'])))
+    console.log(`${'transaction held open'.padEnd(28)} ${values['held-seconds']} s`)
   }
 } finally {
   await bench.close()

@@ -7,9 +7,13 @@ import { startSouk, type ServerProcess } from '../../bench/support/processes.ts'
 /** A Souk that is killed and started again on the same database and data folder, on changing ports. */
 export interface ServerUnderFire {
   readonly url: string
+  readonly dataDir: string
   /** Times the process ended without being asked to. */
   readonly deaths: number
-  /** Sends a request; whenever the process is gone it is started again, without a fault, and the request sent once more. */
+  /**
+   * Sends a request; whenever the process is gone it is started again, without a fault, and the request sent once more, as it is
+   * when the server says that it cannot serve just now (503).
+   */
   request(path: string, init?: () => RequestInit): Promise<Response>
   kill(): void
   /** Starts the process again when it is gone. */
@@ -19,13 +23,14 @@ export interface ServerUnderFire {
 
 export async function startServerUnderFire(options: {
   folder: string
-  databaseUrl: string
+  /** Absent: the embedded database in the data folder. */
+  databaseUrl?: string | undefined
   fault?: string | undefined
   env?: Record<string, string>
 }): Promise<ServerUnderFire> {
   const dataDir = await mkdtemp(join(options.folder, 'souk-'))
   const env = {
-    DATABASE_URL: options.databaseUrl,
+    ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),
     DATA_DIR: dataDir,
     SECRET_KEY: randomBytes(16).toString('hex'),
     ADMIN_USERNAME: 'chaos',
@@ -51,7 +56,9 @@ export async function startServerUnderFire(options: {
   async function request(path: string, init: () => RequestInit = () => ({})): Promise<Response> {
     for (;;) {
       try {
-        return await fetch(`${server.url}${path}`, { ...init(), signal: AbortSignal.timeout(20_000) })
+        const response = await fetch(`${server.url}${path}`, { ...init(), signal: AbortSignal.timeout(20_000) })
+        if (response.status !== 503) return response
+        await new Promise((resolve) => setTimeout(resolve, 100))
       } catch (error) {
         if (isAlive(server)) await new Promise((resolve) => setTimeout(resolve, 50))
         if (isAlive(server)) throw error
@@ -61,6 +68,7 @@ export async function startServerUnderFire(options: {
   }
 
   return {
+    dataDir,
     get url() {
       return server.url
     },

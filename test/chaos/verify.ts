@@ -10,7 +10,7 @@ export interface Evidence {
   /** Feed ids that the server said it had stored. */
   acknowledged: readonly string[]
   work: 'uploads' | 'import'
-  until(what: string, condition: () => Promise<boolean>, server: ServerUnderFire): Promise<void>
+  until: (what: string, condition: () => Promise<boolean>, server: ServerUnderFire) => Promise<void>
 }
 
 /** Waits for rest, then compares what was acknowledged, what is stored, what the log says, what the socket heard and what was mailed. */
