@@ -16,14 +16,14 @@ type Key = AudienceKey | 'all'
 export class Listeners {
   readonly #byKey = new Map<Key, Map<string, Set<Listener>>>()
 
-  add(listener: Listener, audience: Audience, patterns: Iterable<string>): void {
+  add(listener: Listener, audience: Audience, patterns: readonly string[]): void {
     for (const key of keysOf(audience)) {
       const byPattern = getOrSet(this.#byKey, key, () => new Map<string, Set<Listener>>())
       for (const pattern of patterns) getOrSet(byPattern, pattern, () => new Set<Listener>()).add(listener)
     }
   }
 
-  remove(listener: Listener, audience: Audience, patterns: Iterable<string>): void {
+  remove(listener: Listener, audience: Audience, patterns: readonly string[]): void {
     for (const key of keysOf(audience)) {
       const byPattern = this.#byKey.get(key)
       if (byPattern === undefined) continue

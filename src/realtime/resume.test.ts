@@ -41,7 +41,8 @@ describe('resuming a subscription', () => {
     client.send({ action: 'subscribe', topics: ['test.*'], ...start, ref: 'again' })
     await client.next('caught-up')
     await recordThing(rig.db, 5)
-    await client.until(() => client.heard.includes(5))
+    await recordNote(rig.db, 6, ['ada'])
+    await client.until(() => client.heard.includes(6))
 
     expect(client.frames.map(({ type }) => type)).toEqual([
       'subscribed',
@@ -49,6 +50,7 @@ describe('resuming a subscription', () => {
       'change',
       'change',
       'caught-up',
+      'change',
       'change',
     ])
     expect(client.frames[0]).toMatchObject({
@@ -58,7 +60,7 @@ describe('resuming a subscription', () => {
       ref: 'again',
     })
     expect(client.frames[4]).toEqual({ type: 'caught-up', position: start.since + 4, ref: 'again' })
-    expect(client.heard).toEqual([1, 2, 3, 5])
+    expect(client.heard).toEqual([1, 2, 3, 5, 6])
     client.socket.terminate()
   })
 

@@ -143,15 +143,15 @@ function notes(client: Client): number[] {
 
 /** Public changes and notes for staff, one transaction after the other. */
 function writeUntilStopped(db: Db): () => Promise<void> {
-  let isStopped = false
+  const stop = new AbortController()
   const writing = (async () => {
-    for (let n = 1; !isStopped; n++) {
+    for (let n = 1; !stop.signal.aborted; n++) {
       await recordThings(db, n, 1)
       await recordNote(db, n, ['staff'])
     }
   })()
   return async () => {
-    isStopped = true
+    stop.abort()
     await writing
   }
 }

@@ -177,11 +177,11 @@ export class Subscriptions {
 
   #joinIndex(): void {
     this.#socket.lastHeard = this.#hub.tail.position
-    this.#hub.listeners.add(this.#socket, this.#socket.audience, this.#topics.keys())
+    this.#hub.listeners.add(this.#socket, this.#socket.audience, [...this.#topics.keys()])
   }
 
   #leaveIndex(): void {
-    this.#hub.listeners.remove(this.#socket, this.#socket.audience, this.#topics.keys())
+    this.#hub.listeners.remove(this.#socket, this.#socket.audience, [...this.#topics.keys()])
   }
 
   #gap(): Record<string, unknown> {

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 import { pino } from 'pino'
@@ -268,7 +269,7 @@ export async function refusedHandshake(
 ): Promise<{ status: number; headers: Record<string, unknown>; body: Record<string, unknown> }> {
   const socket = new WebSocket(url.replace('http', 'ws'), options)
   socket.on('error', () => undefined)
-  const [, response] = (await once(socket, 'unexpected-response')) as [unknown, import('node:http').IncomingMessage]
+  const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage]
   const chunks: Buffer[] = []
   for await (const chunk of response) chunks.push(chunk as Buffer)
   const body = JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>

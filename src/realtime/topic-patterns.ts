@@ -9,7 +9,7 @@ export function isTopicPattern(text: string): boolean {
 }
 
 /** Whether one of the patterns covers the topic. */
-export function coversTopic(patterns: Iterable<string>, topic: string): boolean {
+export function coversTopic(patterns: readonly string[], topic: string): boolean {
   for (const pattern of patterns) {
     if (pattern === topic) return true
     if (pattern.endsWith('*') && topic.startsWith(pattern.slice(0, -1))) return true
