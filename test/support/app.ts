@@ -84,7 +84,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     const response = await app.inject(request)
     guard({
       method: request.method ?? 'GET',
-      url: String(request.url),
+      url: typeof request.url === 'string' ? request.url : JSON.stringify(request.url),
       status: response.statusCode,
       headers: response.headers,
       body: response.body,
