@@ -63,6 +63,19 @@ describe('a reader that stops reading', () => {
     client.socket.terminate()
   }, 60_000)
 
+  it('may vanish in the middle of a replay without a trace', async () => {
+    const start = { since: 0, epoch: await epochOf(rig) }
+    const clients = await Promise.all(Array.from({ length: 20 }, () => openClient(rig.url, 'ada')))
+
+    for (const client of clients) client.send({ action: 'subscribe', topics: ['test.*'], ...start })
+    await Promise.all(clients.map((client) => client.next('change')))
+    for (const client of clients) client.socket.pause()
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    for (const client of clients) client.socket.terminate()
+
+    await expect.poll(() => rig.realtime.stats().sockets, { timeout: 10_000 }).toBe(0)
+  })
+
   it('has its event stream ended, and resumes it with the last id it read', async () => {
     const stream = await openStream(rig, '')
     await expect.poll(() => stream.text).toContain('event: caught-up')
