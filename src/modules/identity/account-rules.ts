@@ -14,9 +14,21 @@ const BLANK = 'This field may not be blank.'
 export const USERNAME_TAKEN = 'A user with that username already exists.'
 export const EMAIL_TAKEN = 'user with this email already exists.'
 
-/** The form under which names are compared: without case, and however the letters were composed. */
+const ASCII = /^\p{ASCII}*$/u
+
+/**
+ * The form under which names are compared: without case, and however the letters were composed. Letter by letter and by way of the upper
+ * case, as Unicode folds case: `ß` is `SS`, and a sigma is a sigma at the end of a word too.
+ */
 export function loginName(name: string): string {
-  return name.normalize('NFC').toLowerCase()
+  if (ASCII.test(name)) return name.toLowerCase()
+  return Array.from(name.normalize('NFC'), withoutCase).join('').normalize('NFC')
+}
+
+function withoutCase(letter: string): string {
+  // Its upper case is that of the dotted one, which is another letter.
+  if (letter === 'ı') return letter
+  return letter.toLowerCase().toUpperCase().toLowerCase()
 }
 
 /** What is wrong with a user name that somebody chose, if anything. */

@@ -19,6 +19,23 @@ describe('names', () => {
     expect(loginName('ada')).not.toBe(loginName('áda'))
   })
 
+  it.each([
+    ['ΝΊΚΟΣ', 'νίκοσ'],
+    ['νίκος', 'νίκοσ'],
+    ['Straße', 'STRASSE'],
+    ['STRAẞE', 'straße'],
+    ['ſam', 'Sam'],
+    ['ﬁn', 'FIN'],
+    ['\u00b5', 'Μ'],
+    ['İ', 'i\u0307'],
+  ])('take %s for %s', (one, other) => {
+    expect(loginName(one)).toBe(loginName(other))
+  })
+
+  it('know the dotless i from the dotted one', () => {
+    expect(loginName('ısmail')).not.toBe(loginName('ismail'))
+  })
+
   it('fit into an index row when folded', () => {
     const longest = ['שּׁ'.repeat(150), 'İ'.repeat(150), '𝒳'.repeat(150), `${'ß'.repeat(120)}@b.co`]
 
