@@ -7,11 +7,18 @@ import { RAW_HEADERS } from './response-headers.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'
 
-/** Turns whatever was thrown into the answer that the contracts promise; what the client must not know goes to the log. */
-export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+/**
+ * Turns whatever was thrown into the answer that the contracts promise; what the client must not know goes to the log. The style is that
+ * of the route, which has to be named when the request has reached none.
+ */
+export function sendProblem(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  style: ProblemStyle = request.routeOptions.config ?? {},
+): void {
   const problem = toProblem(error)
   logProblem(error, problem, request)
-  const style: ProblemStyle = request.routeOptions.config ?? {}
   const isOauth = style.errorFormat === 'oauth'
   // Fastify closes after a body it could not read; we take the rest instead (`discardRest`), so that the client can read this answer.
   if (problem.status !== 408 && reply.hasHeader('connection')) reply.removeHeader('connection')

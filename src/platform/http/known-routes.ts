@@ -1,5 +1,7 @@
 import type { FastifySchema, FastifyContextConfig } from 'fastify'
 
+import type { ProblemStyle } from './problem.ts'
+
 /** A route as registered, kept for 405, `Allow` and the OpenAPI document. */
 export interface KnownRoute {
   method: string
@@ -11,8 +13,8 @@ export interface KnownRoute {
 export interface KnownRoutes {
   readonly all: readonly KnownRoute[]
   add(route: KnownRoute): void
-  /** The methods of a path for an `Allow` header, undefined when no pattern matches it. */
-  allowedMethods(path: string): string | undefined
+  /** The methods of a path for an `Allow` header, and how its errors look; undefined when no pattern matches it. */
+  at(path: string): { allow: string; style: ProblemStyle } | undefined
 }
 
 /** Looked through only when the router has found nothing, so its speed does not matter. */
@@ -26,10 +28,11 @@ export function createKnownRoutes(): KnownRoutes {
       routes.push(route)
       expressions.set(route.pattern, expressionOf(route.pattern))
     },
-    allowedMethods: (path) => {
-      const matching = routes.filter(({ pattern }) => expressions.get(pattern)?.test(path))
-      if (matching.length === 0) return undefined
-      return [...new Set([...matching.map(({ method }) => method), 'OPTIONS'])].toSorted().join(', ')
+    at: (path) => {
+      const [first, ...others] = routes.filter(({ pattern }) => expressions.get(pattern)?.test(path))
+      if (first === undefined) return undefined
+      const methods = new Set([first, ...others].map(({ method }) => method)).add('OPTIONS')
+      return { allow: [...methods].toSorted().join(', '), style: first.config }
     },
   }
 }

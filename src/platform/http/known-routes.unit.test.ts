@@ -21,5 +21,5 @@ it.each([
   ['/api/users//', undefined],
   ['/api/users/42//', undefined],
 ])('allows on %s: %s', (path, allowed) => {
-  expect(routes.allowedMethods(path)).toBe(allowed)
+  expect(routes.at(path)?.allow).toBe(allowed)
 })

@@ -21,6 +21,7 @@ import { simplifyResponses } from './response-schemas.ts'
 import { routePolicy, type RoutePolicy } from './route-policy.ts'
 import { MethodNotAllowedError } from './server-errors.ts'
 import { closeGracefully, type ServerState } from './shutdown.ts'
+import { decodableUrl } from './url.ts'
 import { registerSystemRoutes } from './system-routes.ts'
 import { compileValidator } from './validation.ts'
 
@@ -80,6 +81,7 @@ function createFastify({ config, log }: HttpServerOptions, limits: HttpLimits, c
     trustProxy: config.trustProxy.length === 0 ? false : config.trustProxy,
     bodyLimit: BODY_LIMIT,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PATH_PART },
+    rewriteUrl: ({ url }) => decodableUrl(url ?? '/'),
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     connectionTimeout: limits.idleTimeoutMs,
@@ -173,9 +175,10 @@ function answerUnknownRequests(app: App, context: HookContext, routes: KnownRout
     arrive(context, request, reply)
     reply.raw.once('close', () => leave(context, request, reply, { pattern: 'unmatched', isQuiet: false }))
     if (isPreflight(request)) return answerPreflight(reply)
-    const allow = routes.allowedMethods(pathOf(request))
-    if (allow === undefined) return done(new NotFoundError())
-    if (request.method !== 'OPTIONS') return done(new MethodNotAllowedError(request.method, allow))
-    reply.code(204).header('allow', allow).send()
+    const known = routes.at(pathOf(request))
+    if (known === undefined) return done(new NotFoundError())
+    const { allow, style } = known
+    if (request.method === 'OPTIONS') reply.code(204).header('allow', allow).send()
+    else sendProblem(new MethodNotAllowedError(request.method, allow), request, reply, style)
   })
 }
