@@ -128,6 +128,27 @@ describe('POST /oauth/token/ with a password', () => {
     expect(response.headers['www-authenticate']).toMatch(/^Basic/)
   })
 
+  it.each(['Basic', 'Basic ', 'basic !', 'Basic a b'])(
+    'challenges with Basic after %j, whatever the body',
+    async (header) => {
+      const response = await app.form('/oauth/token/', { ...CLIENT, ...grant }, { authorization: header })
+
+      expect(response.statusCode).toBe(401)
+      expect(response.headers['www-authenticate']).toMatch(/^Basic/)
+    },
+  )
+
+  it.each(['/oauth/token/', '/oauth/revoke_token', '/oauth/introspect/'])(
+    'answers 405 of %s in OAuth2 form',
+    async (url) => {
+      const response = await app.get(url)
+
+      expect(response.statusCode).toBe(405)
+      expect(response.headers.allow).toBe('OPTIONS, POST')
+      expect(response.json()).toEqual({ error: 'invalid_request', error_description: expect.any(String) })
+    },
+  )
+
   it.each([
     ['malformed JSON', '{"grant_type"', 'application/json', 400],
     ['an array', '[]', 'application/json', 400],

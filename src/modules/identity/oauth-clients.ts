@@ -22,12 +22,12 @@ export async function requireClient(
   authorization: string | undefined,
   body: { client_id?: string; client_secret?: string },
 ): Promise<string> {
-  const basic = /^\s*basic\s+(\S+)\s*$/i.exec(authorization ?? '')?.[1]
-  const shown = basic === undefined ? clientsOfBody(body) : clientsOfBasic(basic)
+  const basic = /^\s*basic(?:\s(.*))?$/i.exec(authorization ?? '')
+  const shown = basic === null ? clientsOfBody(body) : clientsOfBasic(basic[1] ?? '')
   for (const client of shown) if (await isRightClient(db, client)) return client.id
   throw new UnauthenticatedError('Client authentication failed.', {
     code: 'invalid_client',
-    headers: { 'www-authenticate': basic === undefined ? 'Bearer' : 'Basic realm="souk"' },
+    headers: { 'www-authenticate': basic === null ? 'Bearer' : 'Basic realm="souk"' },
   })
 }
 
