@@ -1,5 +1,5 @@
 import { assemble, type Role, type Souk } from '../app.ts'
-import { ensureFirstSuperuser, ensureOauthClient } from '../modules/identity/index.ts'
+import { adminFaults, ensureFirstSuperuser, ensureOauthClient } from '../modules/identity/index.ts'
 import { systemClock } from '../platform/clock.ts'
 import { compactMemory } from '../platform/compact-memory.ts'
 import { loadConfig, type Config } from '../platform/config.ts'
@@ -46,7 +46,7 @@ ${SETTINGS_HINT}`,
 }
 
 async function serve(role: Role): Promise<number> {
-  const settings = loadConfig()
+  const settings = loadConfig(undefined, adminFaults)
   const log = createLogger(settings.log)
   armFault(settings.fault)
   await openDataFolder(settings.dataDir).catch(asUsageError)

@@ -10,12 +10,15 @@ export type Config = Readonly<ReturnType<typeof readConfig>>
 
 /**
  * Reads the environment, with an optional `.env` in the working directory beneath it, and returns the frozen settings.
- * Throws one ConfigError that lists every fault.
+ * Throws one ConfigError that lists every fault, with those that `faultsOf` finds by the rules of a module.
  */
-export function loadConfig(env: Environment = processEnvironment()): Config {
+export function loadConfig(
+  env: Environment = processEnvironment(),
+  faultsOf: (config: Config) => readonly string[] = () => [],
+): Config {
   const read = settingsReader(env)
   const config = readConfig(read)
-  read.finish()
+  read.finish(faultsOf(config))
   return Object.freeze(config)
 }
 
@@ -31,10 +34,10 @@ function readConfig(read: SettingsReader) {
     admin: {
       username: read.optionalText('ADMIN_USERNAME'),
       email: read.optionalText('ADMIN_EMAIL'),
-      password: read.optionalText('ADMIN_PASSWORD', { minLength: 4 }),
+      password: read.optionalText('ADMIN_PASSWORD', { minLength: 4, isPassword: true }),
     },
     oauthClientId: read.text('OAUTH_CLIENT_ID', 'souk-cli'),
-    oauthClientSecret: read.optionalText('OAUTH_CLIENT_SECRET'),
+    oauthClientSecret: read.optionalText('OAUTH_CLIENT_SECRET', { isPassword: true }),
     trustedOrigins: read.origins('TRUSTED_ORIGINS', ['http://localhost:3000']),
     timeZone: read.timeZone('TIME_ZONE', 'UTC'),
     log: {
@@ -43,7 +46,7 @@ function readConfig(read: SettingsReader) {
     },
     maxUploadBytes: read.integer('MAX_UPLOAD_BYTES', 52_428_800, { min: 1024 }),
     maxImportBytes: read.integer('MAX_IMPORT_BYTES', 4_294_967_296, { min: 1024 }),
-    trustProxy: read.list('TRUST_PROXY'),
+    trustProxy: read.proxies('TRUST_PROXY'),
     publicUrl: read.optionalUrl('PUBLIC_URL', ['http:', 'https:']),
     changeRetention: {
       days: read.integer('CHANGE_RETENTION_DAYS', 30, { min: 1 }),
@@ -74,7 +77,7 @@ function readMail(read: SettingsReader) {
     smtpServer: read.optionalText('SMTP_SERVER'),
     smtpPort: read.integer('SMTP_PORT', 587, { min: 1, max: 65_535 }),
     smtpUsername: read.optionalText('SMTP_USERNAME'),
-    smtpPassword: read.optionalText('SMTP_PASSWORD'),
+    smtpPassword: read.optionalText('SMTP_PASSWORD', { isPassword: true }),
     from: read.mailAddress('MAIL_FROM', 'souk@localhost'),
     maxAttempts: read.integer('MAIL_MAX_ATTEMPTS', 5, { min: 1 }),
     attemptTimeoutMs: read.integer('MAIL_ATTEMPT_TIMEOUT_MS', 30 * 60_000, { min: 100 }),

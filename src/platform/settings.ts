@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { isMailAddress } from './mail/address.ts'
 
 export type Environment = Record<string, string | undefined>
@@ -28,8 +29,9 @@ export function settingsReader(env: Environment) {
     return fallback
   }
 
-  function optionalText(name: string, rule: { minLength?: number } = {}): string | undefined {
-    const value = given(name)
+  function optionalText(name: string, rule: { minLength?: number; isPassword?: boolean } = {}): string | undefined {
+    // Blanks at its ends belong to a password, line ends of the file it was read from do not.
+    const value = given(name) && (rule.isPassword ? env[name]?.replace(/[\r\n]+$/, '') : given(name))
     if (value !== undefined && value.length < (rule.minLength ?? 0)) {
       return reject(name, `must have at least ${rule.minLength} characters`, undefined)
     }
@@ -88,6 +90,13 @@ export function settingsReader(env: Environment) {
     })
   }
 
+  function proxies(name: string): string[] {
+    return list(name).filter(
+      (text) =>
+        isProxy(text) || reject(name, `must list IP addresses or ranges such as 10.0.0.0/8, not "${text}"`, false),
+    )
+  }
+
   function timeZone(name: string, fallback: string): string {
     const value = given(name) ?? fallback
     try {
@@ -107,9 +116,20 @@ export function settingsReader(env: Environment) {
     mailAddress,
     list,
     origins,
+    proxies,
     timeZone,
-    finish(): void {
+    finish(more: readonly string[]): void {
+      problems.push(...more)
       if (problems.length > 0) throw new ConfigError(problems)
     },
   }
+}
+
+/** What the server takes for the address of a proxy: one address, a range, or a named set of ranges. */
+function isProxy(text: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true
+  const [address = '', bits, more] = text.split('/')
+  if (more !== undefined || address.includes('%')) return false
+  const longest = { 0: 0, 4: 32, 6: 128 }[isIP(address)] ?? 0
+  return bits === undefined ? longest > 0 : /^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= longest
 }

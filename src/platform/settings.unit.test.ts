@@ -36,6 +36,29 @@ test('takes a blank value for an unset one', () => {
   expect(loadConfig({ PORT: ' ', DATABASE_URL: '' })).toMatchObject({ port: 8000, databaseUrl: undefined })
 })
 
+test('keeps the blanks of a password, and no line end of a file', () => {
+  const { admin, oauthClientSecret } = loadConfig({ ADMIN_PASSWORD: ' pass ', OAUTH_CLIENT_SECRET: 'secret\r\n' })
+
+  expect([admin.password, oauthClientSecret]).toEqual([' pass ', 'secret'])
+  expect(loadConfig({ ADMIN_PASSWORD: '   ' }).admin.password).toBeUndefined()
+})
+
+test('takes addresses and ranges for proxies, and nothing that the server would choke on', () => {
+  const good = ['10.0.0.1', '10.0.0.0/8', '::1', 'fd00::/8', 'loopback']
+
+  expect(loadConfig({ TRUST_PROXY: good.join(', ') }).trustProxy).toEqual(good)
+  for (const bad of ['proxy', '10.0.0.0/33', '10.0.0.0/0', '10.0.0.0/', '::1/129', '10.0.0.0/8/8', 'fe80::1%eth0', 'true', '1'])
+    expect(thrown(() => loadConfig({ TRUST_PROXY: bad })).problems).toEqual([
+      `TRUST_PROXY must list IP addresses or ranges such as 10.0.0.0/8, not "${bad}"`,
+    ])
+})
+
+test('lists the faults that a module finds with its own', () => {
+  const error = thrown(() => loadConfig({ PORT: 'eighty' }, () => ['ADMIN_EMAIL: Enter a valid email address.']))
+
+  expect(error.problems).toHaveLength(2)
+})
+
 test('cannot be changed after start', () => {
   expect(() => Object.assign(loadConfig({}), { port: 1 })).toThrow(TypeError)
 })

@@ -8,7 +8,7 @@ import { createTestDatabase, type TestDatabase } from '../../../test/support/dat
 import { ConfigError, loadConfig, type Config } from '../../platform/config.ts'
 import type { Db } from '../../platform/db/db.ts'
 import { sql } from '../../platform/db/sql.ts'
-import { createUserAsOperator, ensureFirstSuperuser, ensureOauthClient } from './index.ts'
+import { adminFaults, createUserAsOperator, ensureFirstSuperuser, ensureOauthClient } from './index.ts'
 import { passwordHashing } from './passwords.ts'
 import { digestOf } from './tokens.ts'
 
@@ -91,6 +91,13 @@ describe('the first superuser', () => {
     expect(made).toHaveLength(1)
     expect(await listSuperusers()).toHaveLength(1)
     expect(await readFile(made[0]?.passwordFile ?? '', 'utf8')).toContain(made[0]?.password)
+  })
+
+  it('has its faults listed with those of the other settings', () => {
+    const env = { ADMIN_USERNAME: 'two words', ADMIN_EMAIL: 'nobody', PORT: 'eighty' }
+
+    expect(() => loadConfig(env, adminFaults)).toThrow(/PORT[^]*ADMIN_USERNAME: [^]*ADMIN_EMAIL: /)
+    expect(loadConfig({}, adminFaults).admin.username).toBeUndefined()
   })
 
   it.each([

@@ -6,6 +6,7 @@ import { InvalidError } from '../../platform/errors.ts'
 import type { Db, Tx } from '../../platform/db/db.ts'
 import { readOrCreateSecret, writeOwnerOnly } from '../../platform/secrets.ts'
 import { hasClient, insertClient, saveClient } from './oauth-queries.ts'
+import { emailFault, usernameFault } from './account-rules.ts'
 import { createAccount } from './accounts.ts'
 import { prepareAccount, type NewUser } from './operator.ts'
 import { digestOf } from './tokens.ts'
@@ -57,6 +58,15 @@ export async function ensureFirstSuperuser(
     return { username: admin.username, password: admin.password, passwordFile }
   }
   return db.transaction(work).catch(asConfigError)
+}
+
+/** What is wrong with the settings of the first superuser, whether or not there is one already; the password is judged when it is used. */
+export function adminFaults({ admin: { username, email } }: Pick<Config, 'admin'>): string[] {
+  const faults = [
+    ['ADMIN_USERNAME', username === undefined ? undefined : usernameFault(username)],
+    ['ADMIN_EMAIL', email === undefined ? undefined : emailFault(email)],
+  ]
+  return faults.flatMap(([name, fault]) => (fault === undefined ? [] : [`${name}: ${fault}`]))
 }
 
 /** A fault of the admin's name, e-mail or password is a fault of the settings. */

@@ -6,7 +6,7 @@ import { topics } from './topics.ts'
 import { listUsers, type User } from './users-queries.ts'
 
 export { createAuthenticate } from './authenticate.ts'
-export { ensureFirstSuperuser, ensureOauthClient, type FirstSuperuser } from './first-start.ts'
+export { adminFaults, ensureFirstSuperuser, ensureOauthClient, type FirstSuperuser } from './first-start.ts'
 export { createUserAsOperator, setPasswordAsOperator, type NewUser } from './operator.ts'
 export { rightsEnded, type EndedRights } from './topics.ts'
 export { onUserDeleted, type DeletedUser, type UserDeletedHandler } from './user-deletion.ts'
