@@ -47,7 +47,17 @@ test('takes addresses and ranges for proxies, and nothing that the server would 
   const good = ['10.0.0.1', '10.0.0.0/8', '::1', 'fd00::/8', 'loopback']
 
   expect(loadConfig({ TRUST_PROXY: good.join(', ') }).trustProxy).toEqual(good)
-  for (const bad of ['proxy', '10.0.0.0/33', '10.0.0.0/0', '10.0.0.0/', '::1/129', '10.0.0.0/8/8', 'fe80::1%eth0', 'true', '1'])
+  for (const bad of [
+    'proxy',
+    '10.0.0.0/33',
+    '10.0.0.0/0',
+    '10.0.0.0/',
+    '::1/129',
+    '10.0.0.0/8/8',
+    'fe80::1%eth0',
+    'true',
+    '1',
+  ])
     expect(thrown(() => loadConfig({ TRUST_PROXY: bad })).problems).toEqual([
       `TRUST_PROXY must list IP addresses or ranges such as 10.0.0.0/8, not "${bad}"`,
     ])
