@@ -27,7 +27,11 @@ const requireShim = `import { createRequire as soukCreateRequire } from 'node:mo
 
 await rm(dist, { recursive: true, force: true })
 await build({
-  entryPoints: [join(root, 'src/main.ts')],
+  entryPoints: {
+    main: join(root, 'src/main.ts'),
+    // Runs in a thread of its own.
+    'import-thread': join(root, 'src/modules/catalog/imports/import-thread.ts'),
+  },
   outdir: dist,
   bundle: true,
   splitting: true,

@@ -48,6 +48,7 @@ function toyConfig(env: Record<string, string> = {}): Config {
 
 const idleDb: Db = {
   kind: 'db',
+  url: '',
   origin: {},
   rows: async () => [],
   row: async () => undefined,

@@ -19,6 +19,8 @@ export interface Queryable {
 /** The pool. A function that writes cannot take it: it takes a Tx. */
 export interface Db extends Queryable {
   readonly kind: 'db'
+  /** Where it is; for threads of this process, which need a pool of their own. */
+  readonly url: string
   /** The same object on a pool and its transactions, for what is kept per pool. */
   readonly origin: object
   /**
@@ -79,6 +81,7 @@ export function createDb(options: DbOptions): Db {
 
   return {
     kind: 'db',
+    url: options.url,
     origin: pool,
     ...queryable((statement) => send(pool, statement)),
     transaction: (work, transactionOptions = {}) => runTransaction(pool, send, work, transactionOptions),

@@ -29,8 +29,17 @@ interface Running extends RunState {
   isCancelled: boolean
 }
 
+export type ImportContext = Pick<Context, 'db' | 'clock' | 'log'>
+
+interface ImportServiceOptions {
+  /** Called after a look that found nothing to do while nothing was being done. */
+  onIdle?: () => void
+  /** Called when an import is begun or ends. */
+  onBusy?: () => void
+}
+
 /** Works on queued imports, and on those whose worker has died, for as long as the process lives. */
-export function importService(context: Context, spool: Spool): Service {
+export function importService(context: ImportContext, spool: Spool, options: ImportServiceOptions = {}): Service {
   const { db, clock, log } = context
   const runner: ImportRunner = { db, clock, spool }
   const running = new Map<Promise<void>, Running>()
@@ -40,7 +49,7 @@ export function importService(context: Context, spool: Spool): Service {
   async function look(): Promise<void> {
     if (isStopped || running.size >= MAX_PARALLEL) return
     const claim = await nextClaim(runner)
-    if (claim === undefined) return
+    if (claim === undefined) return running.size === 0 ? options.onIdle?.() : undefined
     faultPoint('import-after-claim')
     start(claim)
     await look()
@@ -48,8 +57,10 @@ export function importService(context: Context, spool: Spool): Service {
 
   function start(claim: Claim): void {
     const state: Running = { isStopped, isCancelled: false, bytesChecked: 0 }
+    options.onBusy?.()
     const done = carryOut(context, runner, claim, state).finally(() => {
       running.delete(done)
+      options.onBusy?.()
       schedule(0)
     })
     running.set(done, state)
@@ -91,7 +102,7 @@ async function nextClaim({ db, clock, spool }: ImportRunner): Promise<Claim | un
   return undefined
 }
 
-async function carryOut(context: Context, runner: ImportRunner, claim: Claim, state: Running): Promise<void> {
+async function carryOut(context: ImportContext, runner: ImportRunner, claim: Claim, state: Running): Promise<void> {
   const log = context.log.child({ importId: claim.job.id })
   const pulse = keepPulse(context, claim, state)
   const releaseHeap = holdHeapTight()
@@ -114,7 +125,7 @@ async function carryOut(context: Context, runner: ImportRunner, claim: Claim, st
 }
 
 /** Renews the lease, carries the wish to cancel to the runner and tells how far the check has come. */
-function keepPulse({ db, log }: Context, claim: Claim, state: Running): { stop(): void } {
+function keepPulse({ db, log }: ImportContext, claim: Claim, state: Running): { stop(): void } {
   let timer: NodeJS.Timeout | undefined
   let isOver = false
 

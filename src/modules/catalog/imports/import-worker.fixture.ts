@@ -1,7 +1,6 @@
 import { pino } from 'pino'
 
 import { systemClock } from '../../../platform/clock.ts'
-import { loadConfig } from '../../../platform/config.ts'
 import { createDb } from '../../../platform/db/db.ts'
 import { armFault } from '../../../platform/fault.ts'
 import { importService } from './import-service.ts'
@@ -10,7 +9,6 @@ import { openSpool } from './spool.ts'
 /** A process that works on imports until it is killed: `<database url> <data folder> <fault point>`. */
 const [url = '', dataDir = '', fault] = process.argv.slice(2)
 const log = pino({ level: 'silent' })
-const config = loadConfig({ DATABASE_URL: url, DATA_DIR: dataDir })
 const db = createDb({ url, poolSize: 4, applicationName: 'import worker', log })
 armFault(fault)
-await importService({ db, config, clock: systemClock, log }, openSpool(dataDir)).start()
+await importService({ db, clock: systemClock, log }, openSpool(dataDir)).start()

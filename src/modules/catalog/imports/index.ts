@@ -1,8 +1,8 @@
 import type { Module } from '../../module.ts'
 import { registerExportRoute } from './export-routes.ts'
 import { importMailSubscriber, importSummaryMail } from './import-mails.ts'
-import { importService } from './import-service.ts'
 import { endAbandonedSweep, forgetIdsSweep, removeFilesSweep } from './import-sweeps.ts'
+import { importThreadService } from './import-thread-service.ts'
 import { registerImportRoutes } from './routes.ts'
 import { openSpool } from './spool.ts'
 import { importTopics } from './topics.ts'
@@ -21,5 +21,5 @@ export const imports = {
     const spool = openSpool(context.config.dataDir)
     return [removeFilesSweep(context, spool), forgetIdsSweep(context), endAbandonedSweep(context, spool)]
   },
-  services: (context) => [importService(context, openSpool(context.config.dataDir))],
+  services: (context) => [importThreadService(context, openSpool(context.config.dataDir))],
 } satisfies Module
