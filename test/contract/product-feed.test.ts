@@ -347,6 +347,19 @@ describe('reading', () => {
     expect(body[field]).toEqual(body.errors[field])
   })
 
+  it.each([
+    'page=1&page=2',
+    'brand=a&brand=b',
+    'sort_by=title&sort_by=price',
+    'brand=%E0%A4%A',
+    'brand=%ED%A0%80',
+    'page[]=1',
+    '__proto__=1',
+    `brand=${'x'.repeat(10_000)}`,
+  ])('never answers 500 to %s', async (query) => {
+    expect((await get(`/list-products/?${query}`)).statusCode).toBeLessThan(500)
+  })
+
   it('links the neighbouring pages and keeps the other parameters', async () => {
     const response = await souk.inject({
       method: 'GET',
