@@ -250,6 +250,29 @@ describe('resuming under continuous writes', () => {
   }, 60_000)
 })
 
+describe('a database that cuts all connections', () => {
+  it('costs its listeners nothing', async () => {
+    const own = await createTestDatabase({ poolSize: 1 })
+    const cut = await startRig(own.url)
+    const live = await openClient(cut.url, 'ada')
+    await live.subscribe(['*'])
+    await recordThings(cut.db, 1, 10)
+    await live.until(() => live.heard.length === 10)
+
+    await own.db.run(sql`
+      SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+    await recordThings(own.db, 11, 10)
+    await live.until(() => live.heard.length === 20)
+
+    expect(live.heard).toEqual(range(1, 20))
+    expect(live.frames.some(({ type }) => type === 'gap')).toBe(false)
+    live.socket.terminate()
+    await cut.stop()
+    await own.drop()
+  })
+})
+
 describe('a storm of reconnecting sockets', () => {
   it('brings a thousand sockets back with a handful of reads of the log', async () => {
     const start = await bookmark(rig)
