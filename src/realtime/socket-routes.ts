@@ -10,7 +10,10 @@ import type { Hub } from './hub.ts'
 import { createLane } from './lane.ts'
 import { createUpgrades, type Upgrades } from './upgrades.ts'
 
-/** Credentials looked up at one time, so that a storm of reconnecting sockets leaves connections for requests. */
+/**
+ * Credentials looked up at one time, so that a storm of reconnecting sockets leaves connections for requests. Passwords do not stand in
+ * this line, they have one of their own: tokens must not wait behind slow hashes.
+ */
 const LOOKUPS = 4
 
 type SocketRequest = FastifyRequest<{ Querystring: { access_token?: string; token?: string } }>
@@ -80,7 +83,9 @@ function createAdmission(app: App, hub: Hub, authenticate: Authenticate): (reque
     if (waiting >= hub.limits.handshakes) throw new UnavailableError('Too many sockets are being opened.', 1)
     waiting += 1
     try {
-      const caller = await lane(() => authenticate({ headers: credentialHeaders(request), ip: request.ip }))
+      const credentials = { headers: credentialHeaders(request), ip: request.ip }
+      const isPassword = /^basic /i.test(credentials.headers.authorization ?? '')
+      const caller = await (isPassword ? authenticate(credentials) : lane(() => authenticate(credentials)))
       if (caller === undefined) throw new UnauthenticatedError()
       const { origin } = request.headers
       if (caller.via === 'session' && origin !== undefined && !app.origins.mayUseCookies(origin, request)) {
