@@ -223,15 +223,17 @@ BEGIN
     SELECT coalesce(last.target, pg_current_snapshot()) AS snapshot
   ), finished AS MATERIALIZED (
     SELECT x.xid FROM goal, pg_snapshot_xip(last.taken) AS x (xid) WHERE pg_visible_in_snapshot(x.xid, goal.snapshot)
+  ), between_times AS MATERIALIZED (
+    -- By itself, so that the index on xid is the only one of use.
+    SELECT * FROM outbox
+    WHERE outbox.xid >= pg_snapshot_xmax(last.taken) AND outbox.xid <= last.taken_xid
+      AND pg_visible_in_snapshot(outbox.xid, (SELECT snapshot FROM goal))
   ), picked AS MATERIALIZED (
     SELECT * FROM (
       (SELECT o.* FROM finished CROSS JOIN LATERAL (
          SELECT * FROM outbox WHERE outbox.xid = finished.xid AND outbox.seq > after_seq ORDER BY outbox.seq LIMIT batch_limit + 1) o)
       UNION ALL
-      (SELECT * FROM outbox
-       WHERE outbox.xid >= pg_snapshot_xmax(last.taken) AND outbox.xid <= last.taken_xid AND outbox.seq > after_seq
-         AND pg_visible_in_snapshot(outbox.xid, (SELECT snapshot FROM goal))
-       ORDER BY outbox.seq LIMIT batch_limit + 1)
+      (SELECT * FROM between_times WHERE between_times.seq > after_seq ORDER BY between_times.seq LIMIT batch_limit + 1)
       UNION ALL
       (SELECT * FROM outbox
        WHERE outbox.seq > greatest(after_seq, last.taken_seq)

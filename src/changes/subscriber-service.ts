@@ -20,6 +20,7 @@ export interface SubscriberServiceOptions {
 }
 
 export interface SubscriberService extends Service {
+  /** Empty once stopped. */
   readonly runners: readonly Runner[]
 }
 
@@ -76,7 +77,9 @@ export function createSubscriberService(options: SubscriberServiceOptions): Subs
 
   return {
     name: 'changes.subscribers',
-    runners,
+    get runners() {
+      return isStopped ? [] : runners
+    },
     start: async () => {
       await register(db, log, subscribers)
       stopListening = options.head.onAdvance(wakeAll)

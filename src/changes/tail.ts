@@ -5,7 +5,7 @@ import type { Change } from './topic.ts'
 /** What follows a position, for one reader. */
 export interface Page {
   changes: Change[]
-  /** Everything up to here has been looked at; equal to the position asked for when there was nothing. */
+  /** Everything up to here has been looked at; not above the position asked for when there was nothing. */
   upTo: number
 }
 
@@ -22,6 +22,8 @@ const PAGE = 500
 const KEPT = 2_000
 /** Positions such a query looks at; a subscriber of rare topics makes visible progress. */
 const WINDOW = 10_000
+
+const NOTHING: Page = { changes: [], upTo: 0 }
 
 export function createTail(db: Db): Tail {
   let kept: Change[] = []
@@ -45,7 +47,7 @@ export function createTail(db: Db): Tail {
       await loading
     }
     const first = kept[0]
-    if (first === undefined || first.position > after + 1) return { changes: [], upTo: after }
+    if (first === undefined || first.position > after + 1) return NOTHING
     const start = after + 1 - first.position
     const next = kept.slice(start, start + PAGE)
     return { changes: next.filter((change) => matches(change.topic)), upTo: next.at(-1)?.position ?? after }
@@ -60,7 +62,9 @@ export function createTail(db: Db): Tail {
   return {
     page: async (after, head, topics, matches) => {
       const reachesBack = kept.length === 0 ? head - after <= KEPT : after + 1 >= kept[0]!.position
-      return reachesBack ? pageFromMemory(after, matches) : pageFromDatabase(after, head, topics)
+      const page = reachesBack ? await pageFromMemory(after, matches) : NOTHING
+      // Another reader may have begun the memory further on.
+      return page.upTo > after || head <= after ? page : pageFromDatabase(after, head, topics)
     },
     reset: () => {
       kept = []
