@@ -102,8 +102,7 @@ async function readMultipart(raw: IncomingMessage, type: string, sink: Sink): Pr
         if (target === 'field') fields[fieldName] = ''
       },
       data(bytes) {
-        // Copied, because the parser may use these bytes again before they are on disk.
-        if (target === 'file') arrived.push(Buffer.from(bytes))
+        if (target === 'file') arrived.push(bytes)
         if (target !== 'field') return
         fieldBytes += bytes.length
         if (fieldBytes > MAX_FIELD_BYTES) throw new InvalidError('The text fields of the form are too long.')
