@@ -1,7 +1,8 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
+import { sql } from '../../src/platform/db/sql.ts'
 import {
   bearer,
   cookieOf,
@@ -53,6 +54,21 @@ describe('POST /api/users/{id}/update-password/', () => {
     const signIn = (password: string) => app.post('/api/auth/login/', { username: user.username, password })
     expect((await signIn(PASSWORD)).statusCode).toBe(401)
     expect((await signIn('a new password')).statusCode).toBe(200)
+  })
+
+  it('answers a repetition under one key like the first time, and keeps no digest that could be guessed', async () => {
+    const headers = { ...(await as(user)), 'idempotency-key': randomUUID() }
+
+    const first = await update(user.id, change, headers)
+    const second = await update(user.id, change, headers)
+
+    expect([first.statusCode, second.statusCode]).toEqual([204, 204])
+    expect(second.headers['idempotency-replayed']).toBe('true')
+    const [kept] = await app.db.rows<{ fingerprint: Buffer }>(sql`
+      SELECT fingerprint FROM idempotency_keys WHERE key = ${headers['idempotency-key']}`)
+    const body = createHash('sha256').update(JSON.stringify(change)).digest()
+    const guess = createHash('sha256').update(`POST\n/api/users/${user.id}/update-password\n\n`).update(body).digest()
+    expect(kept?.fingerprint.equals(guess)).toBe(false)
   })
 
   it('is recorded with the sign-in that lives on and without the password', async () => {

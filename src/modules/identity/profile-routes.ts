@@ -58,9 +58,7 @@ function passwordRoute(app: App): void {
     {
       // Whose password it is comes before what is in the body: 404, 403, then 400.
       attachValidation: true,
-      // Nothing of a request that carries passwords is kept for a replay.
       config: {
-        answersSecret: true,
         postman: {
           order: 15,
           credential: 'firstToken',

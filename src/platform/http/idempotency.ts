@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
@@ -121,10 +121,10 @@ function letGo(request: FastifyRequest, held: RunningKey): void {
   running.delete(request)
 }
 
-/** Both spellings of a path are one request. */
+/** Both spellings of a path are one request. Keyed, because a body may hold passwords, which a plain digest would let one guess. */
 function fingerprintOf(request: FastifyRequest, bodyHash: Buffer): Buffer {
   const [path = '', query = ''] = request.url.split(/\?(.*)/s, 2)
-  return createHash('sha256')
+  return createHmac('sha256', `souk idempotency ${request.server.config.secretKey}`)
     .update(`${request.method}\n${path.replace(/\/$/, '')}\n${query}\n`)
     .update(bodyHash)
     .digest()
