@@ -68,9 +68,9 @@ CREATE TABLE change_topics (name text PRIMARY KEY);
 CREATE TABLE change_log (
   singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
   epoch     text NOT NULL,
-  -- Cluster, database and table, and timeline, that the epoch belongs to; others mean a restore. Null until the first pass.
+  -- Where the epoch belongs to, see change_log_identity and change_log_instance; elsewhere means a restore. Null until the first pass.
   identity  text,
-  timeline  text,
+  instance  text,
   oldest    bigint NOT NULL
 );
 INSERT INTO change_log (epoch, oldest) VALUES ('', 1);
@@ -143,6 +143,12 @@ CREATE FUNCTION change_log_identity() RETURNS text LANGUAGE sql VOLATILE AS $$
   FROM pg_control_system()
 $$;
 
+-- Which physical copy of the cluster this is. A restore to a point in time or a failover changes the timeline; a folder that was copied back
+-- is known by souk.instance, which who starts the server may set to anything that differs between copies.
+CREATE FUNCTION change_log_instance() RETURNS text LANGUAGE sql VOLATILE AS $$
+  SELECT concat_ws('/', change_log_timeline(), nullif(current_setting('souk.instance', true), ''))
+$$;
+
 -- The last number given out; 0 when none was.
 CREATE FUNCTION outbox_last_seq() RETURNS bigint LANGUAGE sql VOLATILE AS $$
   SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM outbox_seq
@@ -207,7 +213,7 @@ BEGIN
   -- A statement of its own: the snapshots of the following ones are taken after the lock.
   PERFORM pg_advisory_xact_lock(7236514003);
 
-  IF (SELECT identity IS DISTINCT FROM change_log_identity() OR timeline IS DISTINCT FROM change_log_timeline() FROM change_log) THEN
+  IF (SELECT identity IS DISTINCT FROM change_log_identity() OR instance IS DISTINCT FROM change_log_instance() FROM change_log) THEN
     PERFORM renew_change_epoch();
     SELECT position, 0, true INTO head, taken, more FROM change_batches ORDER BY id DESC LIMIT 1;
     RETURN;
@@ -317,7 +323,7 @@ BEGIN
   IF (SELECT identity <> change_log_identity() FROM change_log) THEN
     PERFORM adopt_outbox();
   END IF;
-  UPDATE change_log SET identity = change_log_identity(), timeline = change_log_timeline(),
+  UPDATE change_log SET identity = change_log_identity(), instance = change_log_instance(),
     epoch = substr(replace(gen_random_uuid()::text, '-', ''), 1, 10) || '-' || ltrim(change_log_timeline(), '0');
 END $$;
 

@@ -111,7 +111,7 @@ it('keeps its epoch over restarts, and takes a new one when the database was res
 it('takes a new epoch after a failover, which changes the timeline', async () => {
   const before = await log.changeLog.head()
 
-  await database.db.run(sql`UPDATE change_log SET timeline = '0000000F'`)
+  await database.db.run(sql`UPDATE change_log SET instance = '0000000F'`)
 
   await until('the epoch is new', async () => (await log.changeLog.head()).epoch !== before.epoch)
 })

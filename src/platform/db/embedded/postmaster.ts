@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import { statSync } from 'node:fs'
 import { readFile, rm, rmdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -85,6 +86,7 @@ function postmasterArguments(cluster: Cluster, socket: SocketFolder): string[] {
     logging_collector: 'off',
     log_destination: 'stderr',
     cluster_name: 'souk',
+    'souk.instance': instanceOf(cluster),
     // Statements that fail are answered to us, who know what they mean; in the log they would only fill the disk with people's data.
     log_min_messages: 'log',
     log_min_error_statement: 'panic',
@@ -95,6 +97,15 @@ function postmasterArguments(cluster: Cluster, socket: SocketFolder): string[] {
     folderArgument(cluster),
     ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   ]
+}
+
+/**
+ * Differs when the folder was copied back from a backup: the change log then starts a new epoch (migration 0002). By this file, because
+ * every tool that restores writes it anew, and the server only ever in place.
+ */
+function instanceOf(cluster: Cluster): string {
+  const { ino, birthtimeMs } = statSync(join(cluster.folder, 'global/pg_control'))
+  return `${ino}-${Math.floor(birthtimeMs)}`
 }
 
 /** False when the process ended instead. Replaying the log after a crash may take minutes; it is not cut short. */
