@@ -37,7 +37,7 @@ async function startChild(options: ChildOptions = {}): Promise<ChildProcess> {
   const settings = JSON.stringify({ url: database.url, mode: 'batch', records: 0, ...options })
   const child = spawn(process.execPath, ['--import', 'tsx', script, settings], { stdio: ['ignore', 'pipe', 'inherit'] })
   children.push(child)
-  await once(child.stdout!, 'data')
+  await once(child.stdout, 'data')
   return child
 }
 

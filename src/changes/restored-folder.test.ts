@@ -19,9 +19,9 @@ async function epochOf(dataDir: string): Promise<string> {
   const db = createDb({ url: server.url, poolSize: 4, applicationName: 'souk folder test', log })
   try {
     await migrate(db, migrationsFolder, log)
-    const { changeLog, stop } = await startChangeLog(db)
-    const { epoch } = await changeLog.head()
-    await stop()
+    const running = await startChangeLog(db)
+    const { epoch } = await running.changeLog.head()
+    await running.stop()
     return epoch
   } finally {
     await db.close()
