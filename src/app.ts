@@ -22,6 +22,7 @@ export interface Souk {
   changeLog: ChangeLog
   /** Where HTTP is served, once started; absent in the worker role. */
   readonly address: string | undefined
+  /** When a part cannot start, those that did are stopped again before it throws. */
   start(): Promise<void>
   /** Finishes running requests, gives back work in hand; within 5 s. Safe to call twice. */
   stop(): Promise<void>
@@ -39,7 +40,14 @@ export async function assemble(context: Context & { role: Role }): Promise<Souk>
   const services: Service[] = [...changeLog.services()]
   if (role !== 'api') services.push(...backgroundServices(context, changeLog))
   const app = role === 'worker' ? undefined : await buildHttp(context, changeLog, services)
+  const started: Service[] = []
   let address: string | undefined
+
+  const stop = async (): Promise<void> => {
+    // Requests first: they may still record changes; then the services, last started first.
+    await app?.close()
+    for (const service of started.toReversed()) await service.stop()
+  }
 
   return {
     app,
@@ -50,14 +58,19 @@ export async function assemble(context: Context & { role: Role }): Promise<Souk>
     start: async () => {
       // Also where nobody runs them: what is recorded before the first worker starts must wait for them.
       await changeLog.register(modules.flatMap((module) => module.subscribers?.(context) ?? []))
-      for (const service of services) await service.start()
-      address = await app?.listen({ host: config.host, port: config.port })
+      try {
+        for (const service of services) {
+          await service.start()
+          started.push(service)
+        }
+        address = await app?.listen({ host: config.host, port: config.port })
+      } catch (error) {
+        // A port that is taken must not leave services behind which keep the process alive without a database.
+        await stop()
+        throw error
+      }
     },
-    stop: async () => {
-      // Requests first: they may still record changes; then the services, last started first.
-      await app?.close()
-      for (const service of services.toReversed()) await service.stop()
-    },
+    stop,
   }
 }
 
