@@ -119,6 +119,33 @@ it('takes a new epoch after a failover, which changes the timeline', async () =>
   expect((await log.changeLog.head()).position).toBe(before.position)
 })
 
+it('takes up what a dump of another cluster had not sequenced yet, and what was recorded before its first start', async () => {
+  const restored = await createTestDatabase()
+  const client = await restored.db.connect('souk restored')
+  for (const text of ['a', 'b', 'c', 'd']) await note(restored.db, text)
+  await client.query('SELECT sequence_changes(3, 1000000)')
+  await client.query('SELECT sequence_changes(3, 1000000)')
+  await note(restored.db, 'e')
+  // In the other cluster the transaction ids were far higher than they are here.
+  await client.query(`UPDATE outbox SET xid = (xid::text::bigint * 1000)::text::xid8`)
+  await client.query(`
+    UPDATE change_batches SET taken_xid = (taken_xid::text::bigint * 1000)::text::xid8,
+      target_xid = (target_xid::text::bigint * 1000)::text::xid8,
+      taken = regexp_replace(taken::text, '([0-9]{2,})', '\\1000', 'g')::pg_snapshot,
+      target = regexp_replace(target::text, '([0-9]{2,})', '\\1000', 'g')::pg_snapshot`)
+  await client.query(`UPDATE change_log SET identity = 'the other cluster'`)
+  await client.end()
+  await note(restored.db, 'f')
+
+  const running = await startChangeLog(restored.db)
+  await running.drain()
+  const changes = await running.changeLog.read(restored.db, { after: 0, audience: 'all', limit: 100 })
+  await running.stop()
+  await restored.drop()
+
+  expect(changes.map((change) => (change.data as { text: string }).text)).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
+})
+
 it('tells what is not sequenced yet', async () => {
   const quiet = await createTestDatabase()
   const sleeping = await startChangeLog(quiet.db)

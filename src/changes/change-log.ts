@@ -147,7 +147,11 @@ function createUpkeep(options: ChangeLogOptions): Service[] {
       everySeconds: TRIM_EVERY_SECONDS,
       run: async () => void (await trimOutbox(options.db)),
     },
-    { name: 'changes.retain', everySeconds: RETENTION_EVERY_SECONDS, run: () => retainChanges(options) },
+    {
+      name: 'changes.retain',
+      everySeconds: RETENTION_EVERY_SECONDS,
+      run: async () => void (await retainChanges(options)),
+    },
   ]
   return sweeps.map((sweep) => sweepService(sweep, options.log))
 }

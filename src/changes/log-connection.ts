@@ -40,8 +40,13 @@ export function createLogConnection(options: LogConnectionOptions): LogConnectio
     opened.on('notification', ({ channel, payload }) => options.onNotification(channel, payload ?? ''))
     opened.on('error', () => lose(opened))
     opened.on('end', () => lose(opened))
-    await opened.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}; SET statement_timeout = ${STATEMENT_TIMEOUT_MS}`)
-    for (const channel of channels) await opened.query(`LISTEN ${channel}`)
+    try {
+      await opened.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}; SET statement_timeout = ${STATEMENT_TIMEOUT_MS}`)
+      for (const channel of channels) await opened.query(`LISTEN ${channel}`)
+    } catch (error) {
+      await opened.end().catch(() => undefined)
+      throw error
+    }
     if (isClosed) await opened.end()
     else client = opened
   }

@@ -20,12 +20,13 @@ const LOCK_TIMED_OUT = '55P03'
 
 /**
  * One run of retention: announces a new first position, within the settings and never past a subscriber, and drops what an earlier run had
- * announced. A reader that looks at the first position after it has read thus knows whether anything can be missing.
+ * announced. A reader that looks at the first position after it has read thus knows whether anything can be missing. False when another
+ * process was at it.
  */
-export async function retainChanges(options: RetentionOptions): Promise<void> {
+export async function retainChanges(options: RetentionOptions): Promise<boolean> {
   const { db } = options
   const dropped = await db.transaction(async (tx) => {
-    if (!(await lockRetention(tx))) return []
+    if (!(await lockRetention(tx))) return undefined
     await prunePasses(tx)
     const head = await selectHead(tx)
     const partitions = await selectPartitions(tx)
@@ -36,7 +37,8 @@ export async function retainChanges(options: RetentionOptions): Promise<void> {
     if (kept[0] !== undefined) await thinOut(tx, kept[0], head.oldest, options)
     return gone
   })
-  for (const partition of dropped) await drop(partition, options)
+  for (const partition of dropped ?? []) await drop(partition, options)
+  return dropped !== undefined
 }
 
 async function chooseOldest(

@@ -67,6 +67,7 @@ export function createRunner(options: RunnerOptions): Runner {
   let carefulLeft = 0
   let hasTakenOver = false
   let isRetryDue = false
+  let losses = 0
   let isWanted = false
   let isRunning = false
   const stopping = new AbortController()
@@ -84,8 +85,12 @@ export function createRunner(options: RunnerOptions): Runner {
     while (isWanted && !signal.aborted) {
       isWanted = false
       try {
-        if ((await work()) === 'done') continue
-        await sleep(STANDBY_MS)
+        if ((await work()) === 'done') {
+          losses = 0
+          continue
+        }
+        // Once may be our own saving of the cursor; twice is another process.
+        if (losses++ > 0) await sleep(STANDBY_MS)
         await synchronize()
       } catch (error) {
         log.warn({ err: error, subscriber: name }, 'subscriber interrupted, it will go on where it was')
