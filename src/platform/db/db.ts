@@ -75,7 +75,11 @@ export function createDb(options: DbOptions): Db {
     statement_timeout: STATEMENT_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
   })
-  pool.on('error', (error) => options.log.warn({ err: error.message }, 'database connection lost'))
+  let isClosing = false
+  pool.on('error', (error) => {
+    // The pool says goodbye without waiting for an answer; a server that stops right after reports the same connections as lost.
+    if (!isClosing) options.log.warn({ err: error.message }, 'database connection lost')
+  })
   pool.on('connect', (client) => client.on('error', () => undefined))
   const send = sender(options.onStatement)
 
@@ -90,7 +94,10 @@ export function createDb(options: DbOptions): Db {
       await client.connect()
       return client
     },
-    close: () => pool.end(),
+    close: () => {
+      isClosing = true
+      return pool.end()
+    },
     get stats() {
       return { total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }
     },
