@@ -11,3 +11,11 @@ export interface Command {
 
 /** A mistake of the person at the keyboard: its text is printed as it is, with exit code 1 and no stack. */
 export class UsageError extends Error {}
+
+/** For a command that is told everything by the settings: what it would ignore is refused. */
+export function requireNoArguments(command: string, args: string[]): void {
+  if (args.length === 0) return
+  throw new UsageError(
+    `souk ${command} takes no arguments, not "${args.join(' ')}": settings such as PORT come from the environment.`,
+  )
+}

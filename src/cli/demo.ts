@@ -22,15 +22,23 @@ export const demoCommand: Command = {
 Signs up sellers and imports their feeds through the public API of a running server, then uploads one more product and prints that
 change as it arrives on a socket, and the mail that follows it in the local mailbox. Runs any number of times.`,
   async run(args) {
-    const { values } = parseArgs({ args, options: { url: { type: 'string' } } })
+    const given = readUrl(args)
     const config = loadConfig()
-    const url = values.url ?? `http://${config.host === '0.0.0.0' ? '127.0.0.1' : config.host}:${config.port}`
+    const url = given ?? `http://${config.host === '0.0.0.0' ? '127.0.0.1' : config.host}:${config.port}`
     await requireRunning(url)
     const run = randomBytes(3).toString('hex')
     const sellers = await openHouses(url, run)
     await showArrival(url, config, sellers[0]!, run)
     return 0
   },
+}
+
+function readUrl(args: string[]): string | undefined {
+  try {
+    return parseArgs({ args, options: { url: { type: 'string' } } }).values.url
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
 }
 
 interface Seller {

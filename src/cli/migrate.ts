@@ -1,6 +1,6 @@
 import { loadConfig } from '../platform/config.ts'
 import { createLogger } from '../platform/log.ts'
-import type { Command } from './command.ts'
+import { requireNoArguments, type Command } from './command.ts'
 import { openDatabase } from './database.ts'
 
 export const migrateCommand: Command = {
@@ -10,7 +10,8 @@ export const migrateCommand: Command = {
 
 Applies the numbered SQL migrations that the database does not have yet and exits. "souk serve" does the same at start; run this alone
 to migrate before the processes of a new version start. Several at once are safe: one works, the others wait.`,
-  async run() {
+  async run(args) {
+    requireNoArguments('migrate', args)
     const config = loadConfig()
     const log = createLogger(config.log)
     const database = await openDatabase(config, log, { mayShare: true })

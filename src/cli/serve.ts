@@ -7,7 +7,7 @@ import { openDataFolder } from '../platform/data-folder.ts'
 import { armFault } from '../platform/fault.ts'
 import { createLogger, type Logger } from '../platform/log.ts'
 import { readOrCreateSecret } from '../platform/secrets.ts'
-import { UsageError, type Command } from './command.ts'
+import { requireNoArguments, UsageError, type Command } from './command.ts'
 import { openDatabase, type OpenDatabase } from './database.ts'
 
 /** As many as the HMAC-SHA256 of the JWTs has bits (RFC 7518, section 3.2). */
@@ -22,7 +22,7 @@ export const serveCommand: Command = {
 Serves HTTP and WebSocket on HOST:PORT (127.0.0.1:8000) and does the background work. Without DATABASE_URL it runs its own PostgreSQL in
 DATA_DIR (./data). SIGTERM and SIGINT finish running requests and stop within 5 seconds.
 ${SETTINGS_HINT}`,
-  run: () => serve('serve'),
+  run: (args) => serve('serve', args),
 }
 
 export const apiCommand: Command = {
@@ -32,7 +32,7 @@ export const apiCommand: Command = {
 
 Serves HTTP and WebSocket without the background work, which needs at least one "souk worker" on the same DATABASE_URL and DATA_DIR.
 ${SETTINGS_HINT}`,
-  run: () => serve('api'),
+  run: (args) => serve('api', args),
 }
 
 export const workerCommand: Command = {
@@ -42,10 +42,11 @@ export const workerCommand: Command = {
 
 Runs subscribers, mail, imports and clean-up without serving HTTP; any number may run on one DATABASE_URL.
 ${SETTINGS_HINT}`,
-  run: () => serve('worker'),
+  run: (args) => serve('worker', args),
 }
 
-async function serve(role: Role): Promise<number> {
+async function serve(role: Role, args: string[]): Promise<number> {
+  requireNoArguments(role, args)
   const settings = loadConfig(undefined, adminFaults)
   const log = createLogger(settings.log)
   armFault(settings.fault)
@@ -120,7 +121,9 @@ function explainStart(error: unknown, config: Config): never {
   }
   if (code === 'EACCES')
     throw new UsageError(`Port ${config.port} needs more rights than this account has. Set PORT above 1023.`)
-  if (code === 'EADDRNOTAVAIL') throw new UsageError(`HOST ${config.host} is not an address of this machine.`)
+  if (['EADDRNOTAVAIL', 'ENOTFOUND', 'EAI_AGAIN'].includes(code ?? '')) {
+    throw new UsageError(`HOST ${config.host} is not an address of this machine.`)
+  }
   throw error
 }
 

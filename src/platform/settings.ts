@@ -6,9 +6,8 @@ export type Environment = Record<string, string | undefined>
 /** All faults of the settings in one message, one line each. */
 export class ConfigError extends Error {
   constructor(readonly problems: string[]) {
-    super(
-      `Souk cannot start, ${problems.length} setting(s) are wrong:\n${problems.map((line) => `  - ${line}`).join('\n')}`,
-    )
+    const count = problems.length === 1 ? 'one setting is' : `${problems.length} settings are`
+    super(`Souk cannot start, ${count} wrong:\n${problems.map((line) => `  - ${line}`).join('\n')}`)
     this.name = 'ConfigError'
   }
 }
