@@ -23,7 +23,7 @@ export function createReadinessChecks(): ReadinessChecks {
     const names = [...checks.keys()]
     const results = await Promise.all([...checks.values()].map(outcome))
     return {
-      isReady: results.every((result) => /^ok\b/.test(result)),
+      isReady: results.every(isOk),
       checks: Object.fromEntries(names.map((name, index) => [name, results[index] ?? 'ok'])),
     }
   }
@@ -37,6 +37,11 @@ export function createReadinessChecks(): ReadinessChecks {
       return running
     },
   }
+}
+
+/** Whether the words of a check say ready: `ok`, perhaps with a note. */
+export function isOk(result: string): boolean {
+  return /^ok\b/.test(result)
 }
 
 function wording(result: Awaited<ReturnType<ReadinessCheck>>): string {

@@ -7,6 +7,7 @@ import { registerDocumentation } from './documentation.ts'
 import type { KnownRoutes } from './known-routes.ts'
 import { isDirectFromLoopback } from './loopback.ts'
 import { htmlPage, PAGE_CSP } from './pages.ts'
+import { isOk } from './readiness.ts'
 import { problemWith } from './schemas.ts'
 
 const open = { access: 'open', needsDatabase: false } as const
@@ -56,7 +57,7 @@ function registerHealth(app: App): void {
     async () => {
       const { isReady, checks } = await app.readinessChecks.run()
       if (isReady) return { status: 'ok' as const, checks }
-      const failing = Object.entries(checks).filter(([, result]) => result !== 'ok')
+      const failing = Object.entries(checks).filter(([, result]) => !isOk(result))
       const detail = `Not ready: ${failing.map(([name, result]) => `${name} (${result})`).join(', ')}.`
       throw new UnavailableError(detail, 1, { extensions: { checks } })
     },

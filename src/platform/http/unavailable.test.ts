@@ -36,6 +36,7 @@ it('answers 503 with Retry-After while the database is away, and is healthy but 
     log: pino({ level: 'silent' }),
   })
   const app = await createToyServer({ db, routes })
+  app.readinessChecks.add('noted', async () => ({ note: 'nothing waits' }))
 
   const answer = await app.inject({ url: '/now/' })
   const health = await app.inject({ url: '/healthz' })
@@ -48,7 +49,7 @@ it('answers 503 with Retry-After while the database is away, and is healthy but 
   expect(ready.json()).toMatchObject({
     status: 503,
     detail: 'Not ready: database (failed).',
-    checks: { database: 'failed' },
+    checks: { database: 'failed', noted: 'ok, nothing waits' },
   })
   await app.close()
   await db.close()
