@@ -316,7 +316,8 @@ async function connect({ token }: { token: string }) {
     socket,
     frames,
     send: (frame: unknown): void => socket.send(JSON.stringify(frame)),
-    until: (count: number): Promise<void> =>
-      expect.poll(() => frames.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(count),
+    until: async (count: number): Promise<void> => {
+      await expect.poll(() => frames.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(count)
+    },
   }
 }
