@@ -34,7 +34,10 @@ export async function migrate(db: Db, folder: string, log: Logger): Promise<stri
     for (const migration of pending) {
       await client.query('BEGIN')
       await client.query(migration.text)
-      await client.query('INSERT INTO migrations (name, checksum) VALUES ($1, $2)', [migration.name, migration.checksum])
+      await client.query('INSERT INTO migrations (name, checksum) VALUES ($1, $2)', [
+        migration.name,
+        migration.checksum,
+      ])
       await client.query('COMMIT')
       log.info({ migration: migration.name }, 'migration applied')
     }
