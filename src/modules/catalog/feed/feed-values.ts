@@ -12,8 +12,8 @@ const MAX_WHOLE_DIGITS = 8
 /** 999.99 in hundredths. */
 const MAX_DECIMAL = 99_999
 
-const MONEY = /^(?:[A-Za-z]{3}\s+)?(\d*)(?:\.(\d*))?(?:\s+[A-Za-z]{3})?$/
-const TWO_CODES = /^[A-Za-z]{3}\s.*\s[A-Za-z]{3}$/
+/** A code is followed by the number at once, so that a long run of blanks is looked at once only. `inf` and `nan` are no currencies. */
+const MONEY = /^(?:(?!inf|nan)([a-z]{3})\s+(?=[\d.]))?(\d*)(?:\.(\d*))?(?:\s+(?!inf|nan)([a-z]{3}))?$/i
 const DECIMAL = /^(-?)(\d*)(?:\.(\d*))?$/
 const INTEGER = /^-?\d+$/
 const WEB_URL = /^https?:\/\//i
@@ -81,10 +81,11 @@ function readAppUrl(text: string, field: FeedField): ReadValue {
 
 function readMoney(text: string): ReadValue {
   const match = MONEY.exec(text)
-  if (match === null || TWO_CODES.test(text)) return broken('not a price')
-  const hundredths = toHundredths(match[1]!, match[2])
+  if (match === null || (match[1] !== undefined && match[4] !== undefined)) return broken('not a price')
+  const whole = match[2]!
+  const hundredths = toHundredths(whole, match[3])
   if (hundredths === undefined) return broken('not a price')
-  if (match[1]!.length > MAX_WHOLE_DIGITS || hundredths >= 10 ** (MAX_WHOLE_DIGITS + 2)) {
+  if (whole.length > MAX_WHOLE_DIGITS || hundredths >= 10 ** (MAX_WHOLE_DIGITS + 2)) {
     return broken(`more than ${MAX_WHOLE_DIGITS} digits before the point`)
   }
   return found(hundredths)

@@ -50,8 +50,22 @@ describe('money', () => {
     '5 dollars',
     '٣',
     '0x10',
+    'inf 5',
+    '5 NaN',
+    'AED \n5 USD',
   ])('refuses %j', (text) => {
     expect(read('money', text)).toBe('problem: not a price')
+  })
+
+  it.each([
+    ['after a code', `AED${' '.repeat(200_000)}x`],
+    ['after a number', `1${' '.repeat(200_000)}x`],
+    ['between codes', `AED 1${' '.repeat(200_000)}xyz1`],
+  ])('refuses a long run of blanks %s in no time', (_where, text) => {
+    const start = performance.now()
+
+    expect(read('money', text)).toBe('problem: not a price')
+    expect(performance.now() - start).toBeLessThan(500)
   })
 
   it.each(['123456789', '99999999.995', '100000000 AED'])('refuses %j as too large', (text) => {
