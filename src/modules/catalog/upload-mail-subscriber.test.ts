@@ -55,7 +55,7 @@ it('queues nothing new when the same changes come again', async () => {
       'feed.xml',
       {
         feedIds: products.map((product) => product.feedId),
-        problems: [],
+        problems: { count: 0, firstIds: [] },
         chunks: async function* () {
           yield products
         },

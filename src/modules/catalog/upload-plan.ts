@@ -2,19 +2,37 @@ import { compareFeedIds } from './feed-products.ts'
 import type { FeedProduct } from './feed/feed-item.ts'
 import { readFeed } from './feed/read-feed.ts'
 import type { SpoolFile } from './spool.ts'
+import { createSpooledList, type SpooledList } from './spooled-list.ts'
+import { MAX_NAMED_IDS } from './upload-queries.ts'
 
-export interface ItemProblem {
-  /** Counted from 1. */
-  item: number
-  id: string | null
-  reason: string
+/** Items that break a rule. A hostile file has millions of them and the reasons are longer than the items, so memory holds the first ids only. */
+export interface ItemProblems {
+  count: number
+  /** As many as a mail names. */
+  firstIds: string[]
+}
+
+/** What an upload keeps on disk while it is planned and answered. */
+export interface UploadSpool {
+  feed: SpoolFile
+  products: SpoolFile
+  problematicIds: SpoolFile
+  problems: SpoolFile
+}
+
+/** The two lists of problems as an answer shows them, in file order. */
+export interface ProblemLists {
+  problematicIds: SpooledList
+  /** Of `{item, id, reason}`; items are counted from 1. */
+  problems: SpooledList
 }
 
 /** What an upload asks for, worked out before its transaction begins. */
 export interface UploadPlan {
   /** Ids of the sound items in file order, repetitions included. */
   feedIds: string[]
-  problems: ItemProblem[]
+  problems: ItemProblems
+  problemLists: ProblemLists
   /** The products to store, first of each id, in the order in which everybody takes ids, in pieces for one call. */
   chunks(): AsyncGenerator<FeedProduct[]>
 }
@@ -36,11 +54,12 @@ const RUN_PLACES = 4_000
  * Reads the feed once, outside any transaction, and keeps its products in a second spool file, of which only the places are held in memory:
  * they must be stored in the order of their ids, whatever the order in the file. Throws FeedError.
  */
-export async function planUpload(feed: AsyncIterable<Buffer>, products: SpoolFile): Promise<UploadPlan> {
+export async function planUpload(spool: UploadSpool): Promise<UploadPlan> {
+  const { products } = spool
   const seen = new Set<string>()
   const runs: Place[][] = [[]]
   const feedIds: string[] = []
-  const problems: ItemProblem[] = []
+  const problems = collectProblems(spool)
   let lines: Buffer[] = []
   let waiting = 0
   let offset = 0
@@ -50,10 +69,10 @@ export async function planUpload(feed: AsyncIterable<Buffer>, products: SpoolFil
     lines = []
     waiting = 0
   }
-  for await (const entries of readFeed(feed, { batchItems: 100 })) {
+  for await (const entries of readFeed(spool.feed.read(), { batchItems: 100 })) {
     for (const entry of entries) {
       if (!entry.ok) {
-        problems.push({ item: entry.item, id: entry.id, reason: entry.reason })
+        problems.note(entry)
         continue
       }
       const { feedId } = entry.product
@@ -67,10 +86,33 @@ export async function planUpload(feed: AsyncIterable<Buffer>, products: SpoolFil
       waiting += line.length
       if (waiting >= WRITE_BYTES) await flush()
     }
+    await problems.flush()
   }
   await flush()
   runs.at(-1)?.sort(inOrder)
-  return { feedIds, problems, chunks: () => readChunks(products, mergeRuns(runs)) }
+  const { found, lists } = problems
+  return { feedIds, problems: found, problemLists: lists, chunks: () => readChunks(products, mergeRuns(runs)) }
+}
+
+function collectProblems(spool: UploadSpool) {
+  const found: ItemProblems = { count: 0, firstIds: [] }
+  const problematicIds = createSpooledList(spool.problematicIds)
+  const problems = createSpooledList(spool.problems)
+  return {
+    found,
+    lists: { problematicIds, problems },
+    note({ item, id, reason }: { item: number; id: string | null; reason: string }): void {
+      found.count += 1
+      problems.add({ item, id, reason })
+      if (id === null) return
+      problematicIds.add(id)
+      if (found.firstIds.length < MAX_NAMED_IDS) found.firstIds.push(id)
+    },
+    async flush(): Promise<void> {
+      await problematicIds.flush()
+      await problems.flush()
+    },
+  }
 }
 
 function inOrder(a: Place, b: Place): number {

@@ -8,19 +8,25 @@ import { feedProduct } from './feed-product.fixture.ts'
 import { writeFeed } from './feed/write-feed.ts'
 import { createSlots } from './slots.ts'
 import { openSpoolFile, type SpoolFile } from './spool.ts'
-import { planUpload } from './upload-plan.ts'
+import { planUpload, type UploadSpool } from './upload-plan.ts'
 
 let folder: string
 let feed: SpoolFile
-let products: SpoolFile
+let spool: UploadSpool
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'souk-plan-'))
-  feed = await openSpoolFile(folder)
-  products = await openSpoolFile(folder)
+  const [first, products, problematicIds, problems] = [
+    await openSpoolFile(folder),
+    await openSpoolFile(folder),
+    await openSpoolFile(folder),
+    await openSpoolFile(folder),
+  ]
+  feed = first
+  spool = { feed, products, problematicIds, problems }
 })
 afterEach(async () => {
-  await Promise.all([feed.close(), products.close()])
+  await Promise.all(Object.values(spool).map((file) => file.close()))
   await rm(folder, { recursive: true })
 })
 
@@ -42,7 +48,7 @@ describe('the plan of an upload', () => {
     const ids = Array.from({ length: 9_000 }, (_, n) => `id-${(n * 7_919) % 9_000}`)
     await writeIds([...ids, 'id-5'])
 
-    const plan = await planUpload(feed.read(), products)
+    const plan = await planUpload(spool)
     const first = (await collect(plan.chunks())).flat()
     const second = (await collect(plan.chunks())).flat()
 
@@ -55,10 +61,26 @@ describe('the plan of an upload', () => {
   it('keeps chunks small', async () => {
     await writeIds(Array.from({ length: 1_234 }, (_, n) => `id-${n}`))
 
-    const plan = await planUpload(feed.read(), products)
+    const plan = await planUpload(spool)
     const chunks = await collect(plan.chunks())
 
     expect(chunks.map((chunk) => chunk.length)).toEqual([500, 500, 234])
+  })
+
+  it('keeps problems on disk, whatever their number', async () => {
+    const items = 40_000
+    const ids = Array.from({ length: items }, (_, n) => `p${n}`)
+    const text = ids.map((id) => `<item xmlns:g="http://base.google.com/ns/1.0"><g:id>${id}</g:id></item><item/>`)
+    await feed.write(Buffer.from(`<rss><channel>${text.join('')}</channel></rss>`))
+
+    const plan = await planUpload(spool)
+    const listed = JSON.parse((await collect(plan.problemLists.problems.json())).join('')) as { item: number }[]
+    const named = JSON.parse((await collect(plan.problemLists.problematicIds.json())).join('')) as string[]
+
+    expect(plan.problems).toEqual({ count: 2 * items, firstIds: ids.slice(0, 100) })
+    expect(listed.map(({ item }) => item)).toEqual(Array.from({ length: 2 * items }, (_, n) => n + 1))
+    expect(listed[1]).toMatchObject({ id: null, reason: expect.stringContaining('g:id: missing') as string })
+    expect(named).toEqual(ids)
   })
 })
 

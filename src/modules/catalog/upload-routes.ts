@@ -1,4 +1,7 @@
 import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+
+import { Type } from 'typebox'
 
 import { InvalidError } from '../../platform/errors.ts'
 import { faultPoint } from '../../platform/fault.ts'
@@ -9,8 +12,12 @@ import { receiveUpload } from './receive-upload.ts'
 import { exampleUpload, uploadForm, uploadResponse } from './schemas.ts'
 import { createSlots, type Slots } from './slots.ts'
 import { openSpoolFile, type SpoolFile } from './spool.ts'
-import { planUpload } from './upload-plan.ts'
-import { problematicIds, recordFailedUpload, storeUpload, type UploadResult } from './uploads.ts'
+import { writeUploadAnswer } from './upload-answer.ts'
+import { planUpload, type UploadPlan, type UploadSpool } from './upload-plan.ts'
+import { recordFailedUpload, storeUpload, type UploadResult } from './uploads.ts'
+
+/** Sent as a stream, see `writeUploadAnswer`. */
+const streamedUpload = Type.Unsafe<Readable>(uploadResponse)
 
 /** Uploads in their transaction at once, so that a crowd of them leaves database connections to everybody else. */
 const STORING_AT_ONCE = 2
@@ -27,7 +34,12 @@ export function registerUploadRoutes(app: App): void {
         description:
           'XML in the part `file`. Each item is independent; nothing is stored of a file that is not well-formed.',
         operationId: 'uploadProducts',
-        response: { 201: uploadResponse },
+        response: {
+          201: {
+            description: 'What became of each item.',
+            content: { 'application/json': { schema: streamedUpload } },
+          },
+        },
       },
       config: {
         bodyTypes: ['multipart/form-data'],
@@ -39,16 +51,35 @@ export function registerUploadRoutes(app: App): void {
     async (request, reply) => {
       const body = request.body as IncomingMessage | undefined
       if (body === undefined) throw new InvalidError('No file provided')
-      const feed = await openSpoolFile(app.config.dataDir)
-      const products = await openSpoolFile(app.config.dataDir)
+      const spool = await openUploadSpool(app.config.dataDir)
       try {
-        const result = await upload(app, slots, request.caller, body, { feed, products })
-        return await reply.code(201).send(presentUpload(result))
-      } finally {
-        await Promise.all([feed.close(), products.close()])
+        const { plan, result } = await upload(app, slots, request.caller, body, spool)
+        const answer = Readable.from(writeUploadAnswer(result, plan.problemLists))
+        // Whether it was sent to its end or the client went away before.
+        answer.once('close', () => void spool.close())
+        return await reply.code(201).type('application/json; charset=utf-8').send(answer)
+      } catch (error) {
+        await spool.close()
+        throw error
       }
     },
   )
+}
+
+/** The files without names that one upload needs; `close` frees them. */
+async function openUploadSpool(dataDir: string): Promise<UploadSpool & { close(): Promise<void> }> {
+  const opened: SpoolFile[] = []
+  const close = async (): Promise<void> => {
+    await Promise.allSettled(opened.map((file) => file.close()))
+  }
+  try {
+    for (let n = 0; n < 4; n++) opened.push(await openSpoolFile(dataDir))
+  } catch (error) {
+    await close()
+    throw error
+  }
+  const [feed, products, problematicIds, problems] = opened as [SpoolFile, SpoolFile, SpoolFile, SpoolFile]
+  return { feed, products, problematicIds, problems, close }
 }
 
 /** Receive, plan, store: only the last step holds a database connection. */
@@ -57,11 +88,11 @@ async function upload(
   slots: Slots,
   caller: Caller,
   body: IncomingMessage,
-  spool: { feed: SpoolFile; products: SpoolFile },
-): Promise<UploadResult> {
+  spool: UploadSpool,
+): Promise<{ plan: UploadPlan; result: UploadResult }> {
   const { fileName, error } = await receiveUpload(body, spool.feed, app.config.maxUploadBytes)
   if (error !== undefined) return refuse(app, caller, fileName, error)
-  const plan = await planUpload(spool.feed.read(), spool.products).catch((thrown: unknown) => {
+  const plan = await planUpload(spool).catch((thrown: unknown) => {
     if (isFeedError(thrown)) return thrown
     throw thrown
   })
@@ -75,7 +106,7 @@ async function upload(
     }),
   )
   faultPoint('upload-after-commit')
-  return result
+  return { plan, result }
 }
 
 const MAX_REASON = 500
@@ -84,14 +115,4 @@ async function refuse(app: App, caller: Caller, fileName: string, error: FeedErr
   const reason = error.message.slice(0, MAX_REASON).toWellFormed()
   await app.db.transaction((tx) => recordFailedUpload(tx, caller, fileName, reason, app.clock.now()))
   throw new InvalidError(reason)
-}
-
-function presentUpload({ created, existing, problems }: UploadResult) {
-  return {
-    message: 'Products uploaded successfully' as const,
-    created_product_ids: created.map((product) => product.feedId),
-    existing_product_ids: existing,
-    problematic_product_ids: problematicIds(problems),
-    problems,
-  }
 }

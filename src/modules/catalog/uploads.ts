@@ -5,13 +5,12 @@ import type { Caller } from '../../platform/http/caller.ts'
 import { newId } from '../../platform/ids.ts'
 import { insertFeedProducts, recordFeedChanges, type StoredFeedProduct } from './feed-products.ts'
 import { uploadCompleted, uploadFailed } from './topics.ts'
-import type { ItemProblem, UploadPlan } from './upload-plan.ts'
+import type { UploadPlan } from './upload-plan.ts'
 import { insertUpload, MAX_NAMED_IDS } from './upload-queries.ts'
 
 export interface UploadResult {
   created: StoredFeedProduct[]
   existing: string[]
-  problems: ItemProblem[]
 }
 
 /** Stores what an upload asks for and records it; the mails follow from the recorded changes. */
@@ -19,21 +18,20 @@ export async function storeUpload(
   tx: Tx,
   caller: Caller,
   fileName: string,
-  plan: UploadPlan,
+  plan: Omit<UploadPlan, 'problemLists'>,
   now: Date,
 ): Promise<UploadResult> {
   const id = newId()
-  const result = { ...(await storeProducts(tx, caller.userId, plan, now)), problems: plan.problems }
-  const { created, existing, problems } = result
-  const problematic = problematicIds(problems)
+  const { created, existing } = await storeProducts(tx, caller.userId, plan, now)
+  const { problems } = plan
   await insertUpload(tx, {
     ...uploadBy(caller, id, fileName, now),
     failure: null,
     createdCount: created.length,
     existingCount: existing.length,
-    problematicCount: problems.length,
+    problematicCount: problems.count,
     existingIds: existing.slice(0, MAX_NAMED_IDS),
-    problematicIds: problematic.slice(0, MAX_NAMED_IDS),
+    problematicIds: problems.firstIds,
   })
   await recordFeedChanges(tx, { ownerId: caller.userId, source: 'upload', sourceId: id, created })
   await recordChange(tx, {
@@ -41,9 +39,9 @@ export async function storeUpload(
     subjectId: id,
     actor: caller.userId,
     audience: [`user:${caller.userId}`],
-    data: { fileName, created: created.length, existing: existing.length, problematic: problems.length },
+    data: { fileName, created: created.length, existing: existing.length, problematic: problems.count },
   })
-  return result
+  return { created, existing }
 }
 
 /** Records that a file was refused as a whole; nothing of it is stored. */
@@ -73,11 +71,6 @@ export async function recordFailedUpload(
   })
 }
 
-/** The ids that an answer lists: an item without one appears only among the problems. */
-export function problematicIds(problems: readonly ItemProblem[]): string[] {
-  return problems.flatMap(({ id }) => (id === null ? [] : [id]))
-}
-
 function uploadBy(caller: Caller, id: string, fileName: string, now: Date) {
   const { userId: ownerId, username, email } = caller
   return { id, ownerId, username, email, fileName, created: toTimestamp(now) }
@@ -86,7 +79,7 @@ function uploadBy(caller: Caller, id: string, fileName: string, now: Date) {
 async function storeProducts(
   tx: Tx,
   ownerId: string,
-  plan: UploadPlan,
+  plan: Pick<UploadPlan, 'feedIds' | 'chunks'>,
   now: Date,
 ): Promise<{ created: StoredFeedProduct[]; existing: string[] }> {
   const stored = new Map<string, StoredFeedProduct>()
