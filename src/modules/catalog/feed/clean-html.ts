@@ -19,24 +19,28 @@ const PARAGRAPH_END = { ends: ['p'], within: ['td', 'th', 'table'] } as const
 
 /** A tag's name and what must follow it, so that `<someone@example.com>` and `a<b,c>` stay text. */
 const NAME = /[A-Za-z][A-Za-z0-9:-]*(?=[\s/>])/y
+/** What makes a `<` in front of it more than text. */
+const MARKUP_START = /[A-Za-z/!?]/
 /** A bare `&`, as against the start of a character reference, which is kept as it is. */
 const BARE_AMPERSAND = /&(?!(?:[A-Za-z][A-Za-z0-9]{0,31}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});)/g
 
 /**
  * Cleans HTML by an allow-list: only the tags of ALLOWED_TAGS, without attributes and balanced, and text in escaped form. What comes out is
  * built anew from tokens, so nothing of the input's markup survives by accident; cleaning it again changes nothing. Linear in its input.
+ * Past `enough` characters of output the rest is left away: the caller refuses what is that long.
  */
-export function cleanHtml(html: string): string {
+export function cleanHtml(html: string, enough = Infinity): string {
   if (!html.includes('<')) return escapeText(html).trim()
   const output = createOutput()
   let at = 0
   const scan = createScanner(html)
-  while (at < html.length) {
+  while (at < html.length && output.length() <= enough) {
     const less = html.indexOf('<', at)
     if (less === -1) break
     if (less > at) output.text(html.slice(at, less))
     at = readMarkup(scan, less, output)
   }
+  if (output.length() > enough) return output.finish()
   if (at < html.length) output.text(html.slice(at))
   return output.finish().trim()
 }
@@ -52,6 +56,10 @@ type Scanner = ReturnType<typeof createScanner>
 /** Reads what begins with the `<` at `less` and returns where the next text begins. */
 function readMarkup(scan: Scanner, less: number, output: Output): number {
   const next = scan.html[less + 1]
+  if (next === undefined || !MARKUP_START.test(next)) {
+    output.lessThan()
+    return less + 1
+  }
   if (next === '!' || next === '?') {
     const end = scan.html.startsWith('<!--', less) ? scan.afterComment(less) : scan.afterGreater(less)
     // Without an end only the opening characters are markup: the rest is text that should be kept.
@@ -61,7 +69,7 @@ function readMarkup(scan: Scanner, less: number, output: Output): number {
   const name = scan.nameAt(closing ? less + 2 : less + 1)
   const end = name === undefined ? undefined : closing ? scan.afterGreater(less) : scan.afterTag(less + 1 + name.length)
   if (name === undefined || end === undefined) {
-    output.text('<')
+    output.lessThan()
     return less + 1
   }
   const tag = name.toLowerCase()
@@ -130,12 +138,20 @@ function endOfTag(html: string, from: number): number | undefined {
 function createOutput() {
   let out = ''
   const open: string[] = []
+  /** How often each is open, so that most tags need no look at all of them. */
+  const counts = new Map<string, number>()
+  const isOpen = (name: string): boolean => (counts.get(name) ?? 0) > 0
 
   function closeThrough(index: number): void {
-    while (open.length > index) out += `</${open.pop()!}>`
+    while (open.length > index) {
+      const name = open.pop()!
+      counts.set(name, counts.get(name)! - 1)
+      out += `</${name}>`
+    }
   }
 
   function endImplied({ ends, within }: { ends: readonly string[]; within: readonly string[] }): void {
+    if (!ends.some(isOpen)) return
     for (let index = open.length - 1; index >= 0; index--) {
       const name = open[index]!
       if (ends.includes(name)) return closeThrough(index)
@@ -144,8 +160,12 @@ function createOutput() {
   }
 
   return {
+    length: () => out.length,
     text(text: string): void {
-      out += escapeText(text)
+      out += escapeText(out === '' ? text.trimStart() : text)
+    },
+    lessThan(): void {
+      out += '&lt;'
     },
     open(name: string): void {
       if (!ALLOWED_TAGS.has(name)) return
@@ -158,13 +178,13 @@ function createOutput() {
       if (implied !== undefined) endImplied(implied)
       if (open.length >= MAX_NESTING) return
       open.push(name)
+      counts.set(name, (counts.get(name) ?? 0) + 1)
       out += `<${name}>`
     },
     close(name: string): void {
       // Browsers read </br> as a line break.
       if (name === 'br') out += '<br>'
-      const index = open.lastIndexOf(name)
-      if (index !== -1) closeThrough(index)
+      if (isOpen(name)) closeThrough(open.lastIndexOf(name))
     },
     finish(): string {
       closeThrough(0)

@@ -129,6 +129,22 @@ describe('cleaning a description', () => {
   })
 })
 
+describe('a cleaner that may stop early', () => {
+  it.each([
+    ['less-than signs', '<'.repeat(1_000)],
+    ['blanks between tags', `a<b></b>${' '.repeat(1_000)}<b>end</b>`],
+    ['text', `${'x'.repeat(1_000)}<b>`],
+  ])('gives more than enough of %s', (_, html) => {
+    expect(cleanHtml(html, 100).length).toBeGreaterThan(100)
+  })
+
+  it('gives all when it is not enough', () => {
+    const html = `<script>${'x'.repeat(500)}</script> ${' '.repeat(500)}<div><p>short`
+
+    expect(cleanHtml(html, 100)).toBe(cleanHtml(html))
+  })
+})
+
 /** Written apart from the cleaner on purpose: exact tags only, balanced, and no `<`, `>` or bare `&` anywhere else. */
 function whatIsNotAllowed(html: string): string[] {
   const open: string[] = []

@@ -25,7 +25,8 @@ const CONTROL = /[\u0000-\u001f\u007f]/
 
 const readers: Record<FeedKind, (text: string, field: FeedField) => ReadValue> = {
   text: readText,
-  html: (text, field) => readText(cleanHtml(text), field),
+  // A character is at most two units of a string, so what is cut here is over the limit.
+  html: (text, field) => readText(cleanHtml(text, 2 * field.limit!), field),
   url: readWebUrl,
   appUrl: readAppUrl,
   money: readMoney,
