@@ -1,7 +1,8 @@
 import { join, raw, sql, type Sql } from '../../platform/db/sql.ts'
-import type { Queryable, Tx } from '../../platform/db/db.ts'
+import type { Db, Queryable, Tx } from '../../platform/db/db.ts'
 import type { Timestamp } from '../../platform/clock.ts'
 import { feedColumns } from './feed-columns.ts'
+import { arrayLiteral, type ArrayElement } from '../../platform/db/array-literal.ts'
 import type { FeedProduct } from './feed/feed-item.ts'
 import { countChanges, listed } from './product-counts.ts'
 import { ownerPresent } from './deleted-owners.ts'
@@ -31,25 +32,22 @@ function lowestPrice(product: FeedProduct): number {
 
 /** The products as a relation with one column per stored field; one array per column keeps the text the same for every number of rows. */
 function incoming(rows: readonly NewFeedProduct[]): Sql {
-  const arrays = feedColumns.map(
-    ({ key, type }) => sql`${rows.map((row) => row.product[key])}::${raw(type === 'numeric' ? 'numeric' : type)}[]`,
-  )
+  const array = (valueOf: (row: NewFeedProduct) => ArrayElement): string => arrayLiteral(rows.map(valueOf))
+  const arrays = feedColumns.map(({ key, type }) => sql`${array((row) => row.product[key])}::${raw(type)}[]`)
   return sql`
     SELECT * FROM unnest(
-      ${rows.map((row) => row.id)}::uuid[], ${rows.map((row) => row.place)}::integer[],
-      ${rows.map((row) => lowestPrice(row.product))}::bigint[], ${rows.map((row) => row.product.quantity)}::integer[],
+      ${array((row) => row.id)}::uuid[], ${array((row) => row.place)}::integer[],
+      ${array((row) => lowestPrice(row.product))}::bigint[], ${array((row) => row.product.quantity)}::integer[],
       ${join(arrays)}
     ) WITH ORDINALITY AS n (id, place, price, quantity, ${columns}, ordinal)`
 }
 
-/** Inserts the rows in the given order, with their stock, and counts them; leaves out those whose feed id is taken. */
-export async function insertRows(
-  tx: Tx,
-  ownerId: string,
-  rows: readonly NewFeedProduct[],
-  now: Timestamp,
-): Promise<StoredFeedProduct[]> {
-  return tx.rows<StoredFeedProduct>(sql`
+/**
+ * The statement that inserts the rows in the given order, with their stock, counts them, and leaves out those whose feed id is taken; it
+ * answers with StoredFeedProduct. Building it is half of the work, which the caller can do while the database has the one before.
+ */
+export function insertStatement(ownerId: string, rows: readonly NewFeedProduct[], now: Timestamp): Sql {
+  return sql`
     WITH n AS MATERIALIZED (${incoming(rows)}
     ), inserted AS (
       INSERT INTO products (id, owner_id, price, state, created, updated, ${columns})
@@ -63,7 +61,7 @@ export async function insertRows(
       SELECT inserted.id, 'default', n.quantity FROM inserted JOIN n USING (id)
     ), counted AS (${countChanges(sql`(SELECT condition, gender, brand, 1 AS change FROM inserted) appeared`)}
     )
-    SELECT id, feed_id AS "feedId" FROM inserted`)
+    SELECT id, feed_id AS "feedId" FROM inserted`
 }
 
 export interface LockedFeedProduct extends StoredFeedProduct {
@@ -107,6 +105,16 @@ export async function updateRows(tx: Tx, rows: readonly NewFeedProduct[], now: T
     )
     SELECT id FROM updated`)
   return changed.map((row) => row.id)
+}
+
+/**
+ * Tells the planner what the tables hold now. Plans that were made and kept while a table was small read it from end to end; they are made
+ * again after this, and the server's own look comes only once a minute.
+ */
+export async function refreshStatistics(db: Db): Promise<void> {
+  await db.run(
+    sql`ANALYZE products (feed_id, title, regular_price, brand, condition, gender, owner_id, state), stock_levels`,
+  )
 }
 
 const selected = raw(feedColumns.map(({ key, column }) => `p.${column} AS "${key}"`).join(', '))

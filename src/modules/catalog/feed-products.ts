@@ -1,8 +1,9 @@
-import { toTimestamp } from '../../platform/clock.ts'
+import { toTimestamp, type Timestamp } from '../../platform/clock.ts'
 import type { Queryable, Tx } from '../../platform/db/db.ts'
+import type { Sql } from '../../platform/db/sql.ts'
 import { newId } from '../../platform/ids.ts'
 import {
-  insertRows,
+  insertStatement,
   listAfterFeedId,
   lockByFeedIds,
   updateRows,
@@ -15,6 +16,7 @@ import { releaseFeedIds } from './delete-products.ts'
 
 export { recordFeedChanges } from './feed-changes.ts'
 export type { FeedChanges } from './feed-changes.ts'
+export { refreshStatistics } from './feed-product-queries.ts'
 export type { StoredFeedProduct } from './feed-product-queries.ts'
 
 /** A statement carries at most so many products and about so many characters: building it must not hold the event loop for long. */
@@ -48,9 +50,13 @@ export async function insertFeedProducts(
     now,
   )
   const stored = new Map<string, StoredFeedProduct>()
-  for (const batch of statementBatches(rows)) {
-    const inserted = await insertRows(tx, ownerId, batch, toTimestamp(now))
-    for (const row of inserted) stored.set(row.feedId, row)
+  const statements = insertStatements(ownerId, rows, toTimestamp(now))
+  let next = statements.next()
+  while (next.done !== true) {
+    const answer = tx.rows<StoredFeedProduct>(next.value)
+    // Built here, while the database works on the one just sent.
+    next = statements.next()
+    for (const row of await answer) stored.set(row.feedId, row)
   }
   return inGivenOrder(products, stored)
 }
@@ -159,6 +165,10 @@ function inGivenOrder(
     else created.push(row)
   }
   return { created, existing }
+}
+
+function* insertStatements(ownerId: string, rows: readonly NewFeedProduct[], now: Timestamp): Generator<Sql, void> {
+  for (const batch of statementBatches(rows)) yield insertStatement(ownerId, batch, now)
 }
 
 function* statementBatches(rows: readonly NewFeedProduct[]): Generator<NewFeedProduct[]> {

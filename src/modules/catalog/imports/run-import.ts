@@ -2,6 +2,7 @@ import { faultPoint } from '../../../platform/fault.ts'
 import { toTimestamp, type Clock } from '../../../platform/clock.ts'
 import { errorCode, type Db } from '../../../platform/db/db.ts'
 import { UnauthenticatedError } from '../../../platform/errors.ts'
+import { refreshStatistics } from '../feed-products.ts'
 import { FeedError, readFeed, requireWellFormed } from '../feed/read-feed.ts'
 import { LeaseLostError, storeBatch, type Batch } from './import-batch.ts'
 import { endImport, type Ending } from './import-queries.ts'
@@ -10,6 +11,9 @@ import type { Spool } from './spool.ts'
 import { recordEnd } from './topics.ts'
 
 const BATCH_ITEMS = 1_000
+/** Items after which the planner looks at the tables, and how many times more before it looks again. */
+const FIRST_LOOK_ITEMS = 2_000
+const LOOK_GROWTH = 4
 
 export interface ImportRunner {
   db: Db
@@ -64,6 +68,7 @@ async function checkDocument({ db, spool }: ImportRunner, claim: Claim, state: R
 
 async function storeItems(runner: ImportRunner, claim: Claim, state: RunState): Promise<void> {
   const batches = readBatches(runner.spool, claim, state)
+  let nextLook = FIRST_LOOK_ITEMS
   try {
     // The next batch is parsed while the database stores this one.
     let next = batches.next()
@@ -73,6 +78,9 @@ async function storeItems(runner: ImportRunner, claim: Claim, state: RunState): 
       next = batches.next()
       next.catch(() => undefined)
       if ((await storeBatch(runner, claim, batch)) === 'cancelling') throw new CancelledError()
+      if (batch.entries.at(-1)!.item < nextLook) continue
+      await refreshStatistics(runner.db)
+      nextLook = batch.entries.at(-1)!.item * LOOK_GROWTH
     }
   } finally {
     await batches.return(undefined)
