@@ -229,9 +229,12 @@ const parsers = new Map<number, (value: string) => unknown>([
   [DATE, (value) => value],
 ])
 
+/** The driver declares its types as an enum; the server may send any number. */
+const parserOf = pg.types.getTypeParser as (oid: number, format?: string) => (value: string) => unknown
+
 function getTypeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown {
   const own = format === 'binary' ? undefined : parsers.get(oid)
-  return own ?? pg.types.getTypeParser(oid, format)
+  return own ?? parserOf(oid, format)
 }
 
 /** `2025-02-11 13:21:54.18+00` becomes `2025-02-11T13:21:54.180000Z`; the session time zone is always UTC. */
