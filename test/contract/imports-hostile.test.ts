@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
@@ -14,7 +15,7 @@ let bench: ImportBench
 let port: number
 
 beforeAll(async () => {
-  bench = await startImportBench()
+  bench = await startImportBench({ MAX_IMPORT_BYTES: '2000000' })
   port = Number(new URL(await bench.server.listen()).port)
 })
 
@@ -72,6 +73,43 @@ describe('an upload that is cut off in the middle', () => {
 
     const isGone = await until(async () => (await files()).length === 0)
     expect([hasFile, isGone, await rows()]).toEqual([true, true, 0])
+  })
+})
+
+describe('a body that is larger than its feed', () => {
+  const filler = Buffer.alloc(64 * 1024, 'x')
+  const chunk = (bytes: Buffer): Buffer =>
+    Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')])
+  const part = (name: string): Buffer =>
+    Buffer.from(`--b\r\nContent-Disposition: form-data; name="${name}"; filename="f"\r\n\r\n`)
+
+  it.each([
+    ['a gzip header without end', 'application/gzip', Buffer.from([0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3]), filler],
+    ['gzip members of nothing', 'application/gzip', Buffer.alloc(0), gzipSync('')],
+    ['a preamble', 'multipart/form-data; boundary=b', Buffer.alloc(0), filler],
+    ['a part that nobody wants', 'multipart/form-data; boundary=b', part('other'), filler],
+    [
+      'an epilogue',
+      'multipart/form-data; boundary=b',
+      Buffer.concat([part('file'), Buffer.from(`${feed()}\r\n--b--\r\n`)]),
+      filler,
+    ],
+  ])('is refused at the limit: %s', async (_, type, start, again) => {
+    const socket = await begin([`Content-Type: ${type}`, 'Transfer-Encoding: chunked'], '')
+    const piece = chunk(Buffer.concat(Array.from({ length: Math.ceil(65_536 / again.length) }, () => again)))
+    let answer = ''
+    socket.on('data', (bytes: Buffer) => (answer += bytes.toString()))
+    if (start.length > 0) socket.write(chunk(start))
+
+    for (let sent = 0; sent < 20_000_000 && answer === ''; sent += piece.length) {
+      if (!socket.write(piece)) await wait(1)
+    }
+    await until(async () => answer !== '')
+    socket.destroy()
+
+    expect(answer).toMatch(/^HTTP\/1.1 413 /)
+    expect(await until(async () => (await files()).length === 0)).toBe(true)
+    expect(await rows()).toBe(0)
   })
 })
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 
-import { InvalidError, SoukError } from '../../../platform/errors.ts'
+import { InvalidError, PayloadTooLargeError, SoukError } from '../../../platform/errors.ts'
 import { newId } from '../../../platform/ids.ts'
 import { createMultipartParser, MultipartError } from '../multipart.ts'
 import type { Spool, SpoolFile } from './spool.ts'
@@ -20,6 +20,8 @@ export interface ReceivedFeed {
 /** Bytes of all text fields together; the known ones are single words. */
 const MAX_FIELD_BYTES = 4 * 1024
 const DEFAULT_NAME = 'feed.xml'
+/** What a body may hold beside the feed: boundaries, headers, fields. */
+const MAX_OTHER_BYTES = 1024 * 1024
 
 /**
  * Takes the feed out of a request body, a chunk at a time: to disk and through the meter. Whatever goes wrong, nothing stays on the disk.
@@ -32,9 +34,10 @@ export async function receiveFeed(
   if (raw === undefined) throw noFile()
   const type = raw.headers['content-type'] ?? ''
   const sink = createSink(spool, maxBytes)
+  const body = bodyChunks(raw, maxBytes + MAX_OTHER_BYTES)
   try {
     const isMultipart = /^multipart\/form-data/i.test(type)
-    const { fileName, fields } = isMultipart ? await readMultipart(raw, type, sink) : await readRaw(raw, sink)
+    const { fileName, fields } = isMultipart ? await readMultipart(body, type, sink) : await readRaw(body, sink)
     return { ...(await sink.end()), fileName, fields }
   } catch (error) {
     await sink.discard()
@@ -74,9 +77,9 @@ interface Received {
   fields: Record<string, string>
 }
 
-async function readRaw(raw: IncomingMessage, sink: Sink): Promise<Received> {
+async function readRaw(body: AsyncIterable<Buffer>, sink: Sink): Promise<Received> {
   let bytes = 0
-  for await (const chunk of bodyChunks(raw)) {
+  for await (const chunk of body) {
     bytes += chunk.length
     await sink.write(chunk)
   }
@@ -84,7 +87,7 @@ async function readRaw(raw: IncomingMessage, sink: Sink): Promise<Received> {
   return { fileName: DEFAULT_NAME, fields: {} }
 }
 
-async function readMultipart(raw: IncomingMessage, type: string, sink: Sink): Promise<Received> {
+async function readMultipart(body: AsyncIterable<Buffer>, type: string, sink: Sink): Promise<Received> {
   const fields: Record<string, string> = Object.create(null) as Record<string, string>
   let fileName: string | undefined
   let target: 'file' | 'field' | 'ignored' = 'ignored'
@@ -110,7 +113,7 @@ async function readMultipart(raw: IncomingMessage, type: string, sink: Sink): Pr
       },
     }),
   )
-  for await (const chunk of bodyChunks(raw)) {
+  for await (const chunk of body) {
     multipart(() => parser.write(chunk))
     const pieces = arrived
     arrived = []
@@ -130,11 +133,20 @@ function multipart<T>(step: () => T): T {
   }
 }
 
-/** The body as it arrives; a client that goes away in the middle is an error of the request, not of ours. */
-async function* bodyChunks(raw: IncomingMessage): AsyncGenerator<Buffer> {
+/**
+ * The body as it arrives; a client that goes away in the middle is an error of the request, not of ours. The limit holds for the bytes on
+ * the wire too: gzip can be made of any number of them that unpack to nothing, and a form of parts that nobody wants.
+ */
+async function* bodyChunks(raw: IncomingMessage, maxBytes: number): AsyncGenerator<Buffer> {
+  if (Number(raw.headers['content-length']) > maxBytes) throw new PayloadTooLargeError()
+  let bytes = 0
   try {
     // The request must outlive a refusal: the answer is still to be sent on it.
-    for await (const chunk of raw.iterator({ destroyOnReturn: false })) yield chunk as Buffer
+    for await (const chunk of raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      bytes += chunk.length
+      if (bytes > maxBytes) throw new PayloadTooLargeError()
+      yield chunk
+    }
   } catch (error) {
     if (raw.readableAborted && !(error instanceof SoukError)) throw new InvalidError('The request body ended early.')
     throw error
