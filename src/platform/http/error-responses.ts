@@ -2,7 +2,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Socket } from 'node:net'
 import { STATUS_CODES } from 'node:http'
 
+import { hasBody } from './body-parser.ts'
 import { problemBody, problemStatus, toProblem, type Problem, type ProblemStyle } from './problem.ts'
+import { deferClose } from './read-body.ts'
 import { RAW_HEADERS } from './response-headers.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'
@@ -22,6 +24,7 @@ export function sendProblem(
   const isOauth = style.errorFormat === 'oauth'
   // Fastify closes after a body it could not read; we take the rest instead (`discardRest`), so that the client can read this answer.
   if (problem.status !== 408 && reply.hasHeader('connection')) reply.removeHeader('connection')
+  if (problem.status !== 408 && hasBody(request)) deferClose(request.raw, reply.raw)
   if (reply.hasHeader('content-length')) reply.removeHeader('content-length')
   reply
     .code(problemStatus(problem, style))

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { InvalidError, PayloadTooLargeError } from '../errors.ts'
 import { RequestTimeoutError } from './server-errors.ts'
@@ -58,6 +58,20 @@ export function discardRest(raw: IncomingMessage, limits: RestLimits): void {
     if (left < 0) raw.destroy()
   })
   raw.once('end', end).once('close', end).on('error', end).resume()
+}
+
+/**
+ * To be called before an answer that comes ahead of the end of the body. Node closes right behind the answer when the client asked for that,
+ * as proxies and simple clients do, and so resets it while it still sends; here the rest of the body is waited for (`discardRest`).
+ */
+export function deferClose(raw: IncomingMessage, answer: ServerResponse): void {
+  if (answer.shouldKeepAlive || raw.complete) return
+  answer.shouldKeepAlive = true
+  const close = (): void => raw.socket.destroySoon()
+  answer.once('finish', () => {
+    if (raw.readableEnded) close()
+    else raw.once('end', close)
+  })
 }
 
 export interface StreamLimits {

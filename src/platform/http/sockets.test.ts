@@ -106,6 +106,32 @@ it('cuts a client that was answered and never stops sending', async () => {
   expect(client.socket.destroyed).toBe(true)
 })
 
+it('takes the rest of the body from a client that asked to be closed, before it closes', async () => {
+  const client = open()
+  const faults: unknown[] = []
+  client.socket.on('error', (error) => faults.push(error))
+  client.socket.write(head('/private/', { connection: 'close', 'content-length': 2_000_000 }))
+  expect(await client.status()).toBe(401)
+
+  for (let sent = 0; sent < 2_000_000; sent += 50_000) {
+    client.socket.write(' '.repeat(50_000))
+    await wait(1)
+  }
+  await client.closed()
+
+  expect(faults).toEqual([])
+  expect(client.socket.bytesWritten).toBeGreaterThan(2_000_000)
+})
+
+it('closes at once when a client asked for it and has sent everything', async () => {
+  const client = open()
+
+  client.socket.write(`${head('/private/', { connection: 'close', 'content-length': 2 })}{}`)
+  await client.closed()
+
+  expect(client.text()).toMatch(/^HTTP\/1\.1 401 /)
+})
+
 it('cuts a client that pours data into a path that ignores it', async () => {
   const client = open()
   client.socket.write(head('/ignored/', { 'transfer-encoding': 'chunked' }))
