@@ -9,6 +9,7 @@ import { listProducts, type ProductPage } from './product-list.ts'
 import { filterOptionsResponse, listQuery, listResponse, productParams, productSchema } from './schemas.ts'
 
 const tags = ['Product feed']
+const NO_PRODUCT = 'Product not found.'
 
 /** The reading endpoints of the product feed (product-feed contract, section 4). */
 export function registerProductFeedRoutes(app: App): void {
@@ -45,11 +46,11 @@ export function registerProductFeedRoutes(app: App): void {
         params: productParams,
         response: { 200: productSchema },
       },
-      config: { flatFieldErrors: true, postman: { path: { product_id: '{{feedProductId}}' } } },
+      config: { flatFieldErrors: true, notFound: NO_PRODUCT, postman: { path: { product_id: '{{feedProductId}}' } } },
     },
     async (request) => {
       const row = await findListedProduct(app.db, request.params.product_id)
-      if (row === undefined) throw new NotFoundError('Product not found.')
+      if (row === undefined) throw new NotFoundError(NO_PRODUCT)
       return presentProduct(row)
     },
   )

@@ -69,6 +69,8 @@ declare module 'fastify' {
     invalidStatus?: 400 | 409
     /** Repeats each field's error list as a top-level member (product-feed contract, section 1). */
     flatFieldErrors?: boolean
+    /** What 404 says where the text in the path could not even be stored; default `Not found.`. */
+    notFound?: string
     /** `oauth`: errors are `{error, error_description}` (RFC 6749, section 5.2), `error` being the code of the thrown error. */
     errorFormat?: 'problem' | 'oauth'
     /** False where the answer needs no database, so that it is given even when the pool is overrun. */

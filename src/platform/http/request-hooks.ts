@@ -102,7 +102,7 @@ export function requireCapacity(
 function refuseUnstorableText(request: FastifyRequest): Error | undefined {
   if (!request.raw.url?.includes('%00')) return undefined
   if (Object.values(request.params as Record<string, string>).some((value) => value.includes('\0')))
-    return new NotFoundError()
+    return new NotFoundError(request.routeOptions.config.notFound)
   try {
     requireCleanText({ ...(request.query as object) })
     return undefined
