@@ -21,7 +21,7 @@ const PAGE = 500
 /** Readers farther behind than this have queries of their own, limited to their topics. */
 const KEPT = 2_000
 /** Characters of data kept at most: changes of bulk work are 12 KB each, and as objects take several times that. */
-const KEPT_CHARACTERS = 1_000_000
+const KEPT_CHARACTERS = 500_000
 /** Positions such a query looks at; a subscriber of rare topics makes visible progress. */
 const WINDOW = 10_000
 

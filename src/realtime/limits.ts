@@ -41,5 +41,5 @@ export const defaultLimits: Limits = {
   missedPings: 2,
   heartbeatEveryMs: 15_000,
   recentChanges: 10_000,
-  recentBytes: 4 * 1024 * 1024,
+  recentBytes: 2 * 1024 * 1024,
 }

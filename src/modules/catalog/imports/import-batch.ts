@@ -6,7 +6,7 @@ import type { FeedEntry } from '../feed/read-feed.ts'
 import type { FeedProduct } from '../feed/feed-item.ts'
 import { compareWithStored } from './dry-run.ts'
 import { meetIds, saveCheckpoint, takeProgressTurn, type Checkpoint, type ImportRow } from './import-queries.ts'
-import { lockHeld, type Claim } from './lease-queries.ts'
+import { commitWithoutWaiting, lockHeld, type Claim } from './lease-queries.ts'
 import { insertProblems, type ReportedProblem } from './report-queries.ts'
 import { importProgressed, recordImport } from './topics.ts'
 
@@ -29,6 +29,7 @@ export async function storeBatch(
   batch: Batch,
 ): Promise<'stored' | 'cancelling'> {
   const answer = await db.transaction(async (tx) => {
+    await commitWithoutWaiting(tx)
     const held = await lockHeld(tx, claim.job.id, claim.token)
     if (held === undefined) throw new LeaseLostError()
     if (held.state === 'cancelling') return 'cancelling'

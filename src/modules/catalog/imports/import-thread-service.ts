@@ -16,7 +16,7 @@ const CANDIDATES = 50
 /**
  * What a thread may take, in megabytes. Far more than two imports need; a feed that needed more would end the thread, not the server.
  */
-const LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 12 }
+const LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 8 }
 
 /**
  * Runs imports in a thread of its own while there are any: parsing and its garbage then never hold up the requests of this process, and

@@ -77,3 +77,12 @@ export async function listAbandoned(db: Queryable, hours: number): Promise<strin
       AND (lease_until IS NULL OR lease_until < now() - make_interval(hours => ${hours}))`)
   return rows.map((row) => row.id)
 }
+
+/**
+ * The commit of this transaction does not wait for the disk. A power cut then takes back the newest batches with their checkpoint and
+ * their changes, and the import does them again. Nobody has heard of a change that is taken back: the sequencer's commit does wait, and
+ * with it everything written before it is on disk.
+ */
+export async function commitWithoutWaiting(tx: Tx): Promise<void> {
+  await tx.run(sql`SELECT set_config('synchronous_commit', 'off', true)`)
+}
