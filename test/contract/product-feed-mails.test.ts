@@ -98,7 +98,18 @@ describe('a successful upload', () => {
     const text = await content(sent[0]!)
     expect(text).not.toContain('brand:')
     expect(text).toContain('Existing Product IDs: old-1')
-    expect(text).toContain('Problematic Product IDs: bad-2 and 1 more')
+    expect(text).toContain('<li>Problematic Product IDs: bad-2</li>')
+    expect(text).toContain('<li>Items without an id: 1</li>')
+  })
+
+  it('has no list of ids when the items have none', async () => {
+    await upload(souk, user, feed('<item/>', '<item/>'))
+
+    const sent = await mails()
+
+    const text = await content(sent[0]!)
+    expect(text).not.toContain('Product IDs')
+    expect(text).toContain('<li>Items without an id: 2</li>')
   })
 
   it('names the first hundred ids and says how many more', async () => {

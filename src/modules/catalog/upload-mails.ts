@@ -2,6 +2,7 @@ import { defineMailTemplate } from '../../delivery/index.ts'
 import { html, mailLayout, type Html } from '../../platform/mail/html.ts'
 import { feedFields } from './feed/feed-item.ts'
 import type { ListedProductRow } from './listed-product-queries.ts'
+import { MAX_NAMED_IDS } from './upload-queries.ts'
 
 export interface NamedIds {
   /** The first ones. */
@@ -33,7 +34,7 @@ export const uploadSucceededMail = defineMailTemplate<UploadSucceeded>({
   name: 'catalog.upload-succeeded',
   render: ({ product, existing, problematic, ...upload }) => {
     const fields = product === null ? [] : feedFields.map(({ json }): Line => [json, textOf(product[json])])
-    const lists = [...idLine('Existing Product IDs', existing), ...idLine('Problematic Product IDs', problematic)]
+    const lists = [...idLines('Existing Product IDs', existing), ...idLines('Problematic Product IDs', problematic)]
     return renderFeedMail('Product Upload Successful', [uploadLines(upload), fields, lists])
   },
 })
@@ -55,11 +56,12 @@ export function uploadLines({ username, email, fileName }: UploadedBy): Line[] {
   ]
 }
 
-export function idLine(name: string, { ids, count }: NamedIds): Line[] {
-  if (count === 0) return []
+/** Fewer ids than items although there is room for more: the others have none. */
+export function idLines(name: string, { ids, count }: NamedIds): Line[] {
   const more = count - ids.length
-  if (ids.length === 0) return [[name, `${more} items without an id`]]
-  return [[name, more === 0 ? ids.join(', ') : `${ids.join(', ')} and ${more} more`]]
+  if (more > 0 && ids.length === MAX_NAMED_IDS) return [[name, `${ids.join(', ')} and ${more} more`]]
+  const named: Line[] = ids.length === 0 ? [] : [[name, ids.join(', ')]]
+  return more === 0 ? named : [...named, ['Items without an id', String(more)]]
 }
 
 function textOf(value: ListedProductRow[string] | undefined): string {

@@ -1,7 +1,7 @@
 import type { Subscriber } from '../../../changes/index.ts'
 import { defineMailTemplate, queueMails } from '../../../delivery/index.ts'
 import { listAdminRecipients } from '../../identity/index.ts'
-import { idLine, renderFeedMail, uploadLines, type Line, type NamedIds, type UploadedBy } from '../upload-mails.ts'
+import { idLines, renderFeedMail, uploadLines, type Line, type NamedIds, type UploadedBy } from '../upload-mails.ts'
 import { findImport, type ImportRow, type ImportState } from './import-queries.ts'
 import { importCancelled, importFailed, importSucceeded } from './topics.ts'
 
@@ -37,8 +37,8 @@ export const importSummaryMail = defineMailTemplate<ImportSummary>({
       ['Problematic', String(summary.problematic.count)],
     ]
     const lists = [
-      ...idLine('Existing Product IDs', summary.existing),
-      ...idLine('Problematic Product IDs', summary.problematic),
+      ...idLines('Existing Product IDs', summary.existing),
+      ...idLines('Problematic Product IDs', summary.problematic),
     ]
     const heading = headings[summary.state] ?? 'Product Upload Successful'
     return renderFeedMail(heading, [[...uploadLines(summary), ...reason], counts, lists])
