@@ -119,7 +119,7 @@ function createSequencing({ db, config, log }: ChangeLogOptions, head: KnownHead
   const sequencer = createSequencer({
     connection,
     log,
-    onHead: head.found,
+    head,
     batchLimit: PASS_LIMIT,
     partitionBytes: Math.floor(config.changeRetention.bytes / PARTITIONS),
   })

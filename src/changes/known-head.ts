@@ -3,8 +3,8 @@ import type { Logger } from '../platform/log.ts'
 /** The head of the log as this process knows it, and those who want to hear of it. */
 export interface KnownHead {
   readonly position: number
-  /** A pass of this process found the head here. */
-  readonly found: (position: number) => void
+  /** A pass of this process found the head here; `knownBefore` is where this process knew it when the pass was sent. */
+  readonly found: (position: number, knownBefore: number) => void
   /** Another process says that the head has come this far. */
   readonly told: (position: number) => void
   readonly onAdvance: (listener: () => void) => () => void
@@ -17,11 +17,12 @@ export function createKnownHead(log: Logger): KnownHead {
   const resetListeners: (() => void)[] = []
   let head = 0
 
-  function found(position: number): void {
-    if (position === head) return
-    const isBehind = position < head
+  function found(position: number, knownBefore: number): void {
+    const hasGoneBack = position < knownBefore
+    // Another process may have sequenced more while the answer of the pass was on its way.
+    if (position === head || (position < head && !hasGoneBack)) return
     head = position
-    if (isBehind) {
+    if (hasGoneBack) {
       log.warn('the change log has gone back in time, all cursors are read again')
       for (const listener of resetListeners) listener()
     }
@@ -34,7 +35,7 @@ export function createKnownHead(log: Logger): KnownHead {
     },
     found,
     // Possibly older than what this process has found since.
-    told: (position) => found(Math.max(head, position)),
+    told: (position) => found(Math.max(head, position), head),
     onAdvance: (listener) => {
       listeners.add(listener)
       return () => void listeners.delete(listener)

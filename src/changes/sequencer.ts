@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { errorCode } from '../platform/db/db.ts'
 import { faultPoint } from '../platform/fault.ts'
 import type { Logger } from '../platform/log.ts'
+import type { KnownHead } from './known-head.ts'
 import type { LogConnection } from './log-connection.ts'
 import { sequencePass, type Pass } from './log-queries.ts'
 
@@ -20,8 +21,8 @@ export interface SequencerOptions {
   batchLimit: number
   /** Size that a partition of the log should have, when it is full. */
   partitionBytes: number
-  /** After every pass: the head as this process now knows it. */
-  onHead(position: number): void
+  /** Told after every pass. */
+  head: Pick<KnownHead, 'position' | 'found'>
 }
 
 /** Under load changes gather for this long and share a pass; the first after a quiet moment does not wait. */
@@ -84,13 +85,14 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   }
 
   async function pass(): Promise<Pass> {
+    const knownBefore = options.head.position
     const answer = connection.rows<Pass>(sequencePass(options.batchLimit, options.partitionBytes))
     // By then the statement is on its way: the server may or may not commit it.
     if (isHinted) setImmediate(() => faultPoint('before-sequence-commit'))
     isHinted = false
     const [result] = await answer
     if (result!.taken > 0) faultPoint('after-sequence-commit')
-    options.onHead(result!.head)
+    options.head.found(result!.head, knownBefore)
     return result!
   }
 
