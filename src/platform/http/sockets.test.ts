@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 
@@ -235,7 +234,8 @@ function open(): Client {
       return Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1])
     },
     closed: async () => {
-      if (!socket.closed) await once(socket, 'close')
+      // Not `once`, which takes the reset for a failure.
+      if (!socket.closed) await new Promise((resolve) => socket.on('close', resolve))
     },
   }
 }
