@@ -25,6 +25,7 @@ export interface ImportRow {
   unchanged: number
   existing: number
   problematic: number
+  problems: number
   existingIds: string[]
   problematicIds: string[]
   error: string | null
@@ -52,7 +53,7 @@ const columns = sql`
   id, owner_id AS "ownerId", username, email, file_name AS "fileName", mode, dry_run AS "dryRun", state,
   is_compressed AS "isCompressed", bytes_total AS "bytesTotal", is_checked AS "isChecked", bytes_checked AS "bytesChecked",
   items_read AS "itemsRead", bytes_read AS "bytesRead", created_count AS created, updated_count AS updated,
-  unchanged_count AS unchanged, existing_count AS existing, problematic_count AS problematic,
+  unchanged_count AS unchanged, existing_count AS existing, problematic_count AS problematic, problem_count AS problems,
   existing_ids AS "existingIds", problematic_ids AS "problematicIds",
   error, error_line AS "errorLine", error_column AS "errorColumn",
   requested_at AS "requestedAt", started_at AS "startedAt", finished_at AS "finishedAt"`

@@ -19,6 +19,7 @@ export function presentImport(job: ImportRow) {
     unchanged: job.unchanged,
     existing: job.existing,
     problematic: job.problematic,
+    problems: job.problems,
     error: job.error,
     error_line: job.errorLine,
     error_column: job.errorColumn,

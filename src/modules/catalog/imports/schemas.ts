@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 
 import { nullable, timestampSchema, uuidSchema } from '../../../platform/http/schemas.ts'
+import { MAX_REPORTED } from './report-queries.ts'
 
 const mode = Type.Union([Type.Literal('create'), Type.Literal('update')])
 
@@ -41,6 +42,7 @@ export const importSchema = Type.Object(
     unchanged: count('Products of yours that were the same already (mode `update`).'),
     existing: count('Items whose id was in the catalogue, or earlier in the same feed.'),
     problematic: count('Items that broke a rule; see the report.'),
+    problems: count(`Rules that they broke; the report has the first ${MAX_REPORTED.toLocaleString('en')}.`),
     error: nullable(Type.String({ description: 'Why the import failed.' })),
     error_line: nullable(Type.Integer()),
     error_column: nullable(Type.Integer()),
