@@ -35,7 +35,7 @@ export async function storeBatch(
     if (held.state === 'cancelling') return 'cancelling'
     const outcome = await applyBatch(tx, claim.job, batch.entries, clock.now())
     const problems = reportedProblems(batch.entries, outcome.notOurs)
-    await insertProblems(tx, claim.job.id, problems)
+    await insertProblems(tx, claim.job.id, held.problems, problems)
     const saved = await saveCheckpoint(tx, claim.job.id, checkpointOf(batch, outcome, problems))
     if (await takeProgressTurn(tx, claim.job.id)) await recordImport(tx, importProgressed, saved)
     faultPoint('import-before-batch-commit')

@@ -39,9 +39,13 @@ export async function claimImport(tx: Tx, id: string, token: string, now: Timest
 }
 
 /** Locks an import for its holder; undefined when somebody else has taken it over or it has ended. */
-export async function lockHeld(tx: Tx, id: string, token: string): Promise<{ state: ImportState } | undefined> {
-  return tx.row<{ state: ImportState }>(sql`
-    SELECT state FROM imports WHERE id = ${id} AND lease_token = ${token} AND finished_at IS NULL FOR UPDATE`)
+export async function lockHeld(
+  tx: Tx,
+  id: string,
+  token: string,
+): Promise<Pick<ImportRow, 'state' | 'problems'> | undefined> {
+  return tx.row<Pick<ImportRow, 'state' | 'problems'>>(sql`
+    SELECT state, problem_count AS problems FROM imports WHERE id = ${id} AND lease_token = ${token} AND finished_at IS NULL FOR UPDATE`)
 }
 
 /** Keeps the lease for its holder and notes how far the check has come; undefined when the lease is lost. */

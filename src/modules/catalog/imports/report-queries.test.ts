@@ -28,7 +28,7 @@ it('ends a report at its limit and goes on counting', async () => {
     for (let batch = 0; batch < 3; batch++) {
       const items = [batch * 2 + 1, batch * 2 + 2]
       const problems = items.map((item) => ({ item, line: 1, id: null, element: 'g:id', rule: 'missing', value: null }))
-      await insertProblems(tx, id, problems, 3)
+      await insertProblems(tx, id, batch * 2, problems, 3)
       await saveCheckpoint(tx, id, { ...nothing, itemsRead: items[1]!, problems: problems.length })
     }
   })

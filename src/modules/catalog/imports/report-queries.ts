@@ -20,23 +20,24 @@ export interface ReportRow extends ReportedProblem {
  */
 export const MAX_REPORTED = 1_000_000
 
-/** Appends problems, in the given order, to the report of an import that the caller has locked, as far as it has room. */
+/** Appends problems, in the given order, to the report of an import that the caller has locked and that has had `before` of them. */
 export async function insertProblems(
   tx: Tx,
   importId: string,
-  problems: readonly ReportedProblem[],
+  before: number,
+  all: readonly ReportedProblem[],
   maxReported = MAX_REPORTED,
 ): Promise<void> {
+  const problems = all.slice(0, Math.max(maxReported - before, 0))
   if (problems.length === 0) return
   await tx.run(sql`
     INSERT INTO import_problems (import_id, ordinal, item, line, feed_id, element, rule, value)
-    SELECT ${importId}, i.problem_count + n.ordinal, n.item, n.line, n.feed_id, n.element, n.rule, n.value
-    FROM imports i, unnest(
+    SELECT ${importId}, ${before}::bigint + n.ordinal, n.item, n.line, n.feed_id, n.element, n.rule, n.value
+    FROM unnest(
       ${problems.map((problem) => problem.item)}::bigint[], ${problems.map((problem) => problem.line)}::bigint[],
       ${problems.map((problem) => problem.id)}::text[], ${problems.map((problem) => problem.element)}::text[],
       ${problems.map((problem) => problem.rule)}::text[], ${problems.map((problem) => problem.value)}::text[]
-    ) WITH ORDINALITY AS n (item, line, feed_id, element, rule, value, ordinal)
-    WHERE i.id = ${importId} AND i.problem_count + n.ordinal <= ${maxReported}`)
+    ) WITH ORDINALITY AS n (item, line, feed_id, element, rule, value, ordinal)`)
 }
 
 /** A page of the report: the problems after `after`, in file order. */
