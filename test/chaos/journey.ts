@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 
 import { feedHead, feedItem, feedTail } from '../../bench/support/feed.ts'
 import { findEmbeddedPostgres } from '../../src/platform/db/embedded.ts'
@@ -14,8 +15,9 @@ const UPLOADS = 8
 const ITEMS_PER_UPLOAD = 3
 /** Three checkpoints of 1,000 items. */
 const IMPORT_ITEMS = 3000
-/** While the uploads run, which take about a second. */
-const RESTART_AFTER_MS = [50, 400]
+const RESTARTS = 3
+/** While the uploads run, which take about a second without them. */
+const RESTART_AFTER_MS = 100
 
 export interface Outcome {
   deaths: number
@@ -26,7 +28,7 @@ export interface Outcome {
 /** Runs the work of a point in a server that kills itself at the given pass of it, brings it back, lets it finish, and counts. */
 export async function runPoint(folder: string, databaseUrl: string, point: FaultPoint, pass: number): Promise<Outcome> {
   const fault = `${point.name}:${pass}`
-  return journey({ folder, databaseUrl, fault, work: point.work, duringWork: () => undefined })
+  return journey({ folder, databaseUrl, fault, work: point.work, duringWork: async () => undefined })
 }
 
 /** The same work with a kill -9 from outside after a random time. */
@@ -36,24 +38,28 @@ export async function runRandomKill(
   work: FaultPoint['work'],
   ms: number,
 ): Promise<Outcome> {
-  const duringWork = (server: ServerUnderFire): void => void setTimeout(() => server.kill(), ms)
+  const duringWork = async (server: ServerUnderFire): Promise<void> => {
+    await wait(ms)
+    server.kill()
+  }
   return journey({ folder, databaseUrl, fault: undefined, work, duringWork })
 }
 
 /** Uploads while the embedded PostgreSQL under the server is ended several times: the server stays, the database comes back. */
 export async function runDatabaseRestarts(folder: string, signal: 'SIGKILL' | 'SIGINT'): Promise<Outcome> {
   let restarts = 0
-  const duringWork = (server: ServerUnderFire): void => {
-    for (const ms of RESTART_AFTER_MS) {
-      setTimeout(() => {
-        process.kill(postmasterPid(server.dataDir), signal)
-        restarts += 1
-      }, ms)
+  const duringWork = async (server: ServerUnderFire): Promise<void> => {
+    for (let n = 0; n < RESTARTS; n++) {
+      await wait(RESTART_AFTER_MS)
+      process.kill(postmasterPid(server.dataDir), signal)
+      restarts += 1
+      // Asked again until it is ready: the next one must meet a running database.
+      await server.request('/readyz')
     }
   }
   const outcome = await journey({ folder, databaseUrl: undefined, fault: undefined, work: 'uploads', duringWork })
   const died = outcome.deaths === 0 ? [] : ['the server died with its database']
-  const spared = restarts > 0 ? [] : ['the work ended before the database was touched']
+  const spared = restarts === RESTARTS ? [] : [`the database was ended ${restarts} times only`]
   return { deaths: outcome.deaths, problems: [...outcome.problems, ...died, ...spared] }
 }
 
@@ -67,7 +73,7 @@ interface Journey {
   databaseUrl: string | undefined
   fault: string | undefined
   work: FaultPoint['work']
-  duringWork: (server: ServerUnderFire) => void
+  duringWork: (server: ServerUnderFire) => Promise<void>
 }
 
 async function journey({ folder, databaseUrl, fault, work, duringWork }: Journey): Promise<Outcome> {
@@ -77,8 +83,9 @@ async function journey({ folder, databaseUrl, fault, work, duringWork }: Journey
   const client = new LiveClient(() => server.url, token)
   try {
     await until('the live client is subscribed', async () => client.position >= 0, server)
-    duringWork(server)
+    const interference = duringWork(server)
     const acknowledged = work === 'uploads' ? await upload(server, token) : await importFile(server, token, folder)
+    await interference
     await server.revive()
     const url = databaseUrl ?? (await findEmbeddedPostgres(server.dataDir))!
     const problems = await problemsOf({
