@@ -1,20 +1,22 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import { parse as parseQuery } from 'node:querystring'
+import { Readable } from 'node:stream'
 
 import type { FastifyRequest } from 'fastify'
 
 import { InvalidError, UnsupportedMediaTypeError } from '../errors.ts'
 import type { BodyType } from './app.ts'
 import { requireCleanText } from './clean-text.ts'
-import { readBody, watchStream, type BodyLimits, type StreamLimits } from './read-body.ts'
+import { readBody, takeShortBody, watchStream, type BodyLimits, type StreamLimits } from './read-body.ts'
 import { FormFields } from './validation.ts'
 
 export type ParseJson = (text: string) => unknown
 
 export interface ParsedBody {
   value: unknown
-  /** SHA-256 of the bytes as they came; undefined for a stream. */
+  /** SHA-256 of the bytes, see `hashOf`; undefined when it was not asked for, or for a stream past the limit. */
   hash?: Buffer
 }
 
@@ -64,11 +66,30 @@ export async function parseBody(
 ): Promise<ParsedBody> {
   if (type.includes('/')) {
     watchStream(request.raw, limits.stream)
-    return { value: request.raw }
+    return limits.hash ? hashedStream(request.raw, limits.body.maxBytes) : { value: request.raw }
   }
   const bytes = await readBody(request.raw, limits.body)
   const value = bytes.length === 0 ? undefined : await parseBytes(request, type, bytes, parseJson)
-  return limits.hash ? { value, hash: createHash('sha256').update(bytes).digest() } : { value }
+  return limits.hash ? { value, hash: hashOf(request.raw, bytes) } : { value }
+}
+
+/** A stream of the body again; with its hash when it is short enough to be held in memory. */
+async function hashedStream(raw: IncomingMessage, maxBytes: number): Promise<ParsedBody> {
+  const chunks = await takeShortBody(raw, maxBytes)
+  if (chunks === undefined) return { value: raw }
+  // In the pieces that came, so that whoever parses them does not hold up the event loop with all at once.
+  const value = Object.assign(Readable.from(chunks), { headers: raw.headers })
+  return { value, hash: hashOf(raw, Buffer.concat(chunks)) }
+}
+
+/** A form that is sent again has another boundary, made up by the client; it is the same body all the same. */
+function hashOf(raw: IncomingMessage, bytes: Buffer): Buffer {
+  const hash = createHash('sha256')
+  const [, quoted, plain] =
+    /^multipart\/.*;\s*boundary=(?:"([^"]+)"|([^\s;]+))/i.exec(raw.headers['content-type'] ?? '') ?? []
+  const boundary = quoted ?? plain
+  if (boundary === undefined) return hash.update(bytes).digest()
+  return hash.update(bytes.toString('latin1').replaceAll(`--${boundary}`, '--'), 'latin1').digest()
 }
 
 async function parseBytes(

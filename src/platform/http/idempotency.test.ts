@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import { setTimeout as wait } from 'node:timers/promises'
 
 import type { LightMyRequestResponse } from 'fastify'
@@ -55,6 +57,16 @@ function registerRoutes(toy: App): void {
     await run(0)
     return reply.code(204).send(null)
   })
+  toy.post('/files/', { config: { bodyTypes: ['multipart/form-data'] } }, async (request, reply) => {
+    const size = (await buffer(request.body as Readable)).length
+    const mine = await run(0)
+    const answer = `run ${mine}, ${size > 0 ? 'with' : 'without'} a file\n`
+    const lines = Number(request.headers['x-lines'] ?? 1)
+    return reply
+      .code(201)
+      .type('text/plain')
+      .send(Readable.from(Array.from({ length: lines }, () => answer)))
+  })
   toy.post('/secrets/', { config: { answersSecret: true } }, async () => ({ run: await run(0) }))
   toy.post('/open/', { config: { access: 'open' } }, async () => ({ run: await run(0) }))
 }
@@ -69,6 +81,25 @@ function post(
     url,
     headers: { authorization: `Token ${user}`, ...(key === undefined ? {} : { 'idempotency-key': key }) },
     payload: { name, ms },
+  })
+}
+
+function postFile(
+  key: string,
+  options: { boundary?: string; content?: string; lines?: number } = {},
+): Promise<LightMyRequestResponse> {
+  const { boundary = 'b1', content = '<feed/>', lines = 1 } = options
+  const part = `--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n${content}\r\n--${boundary}--\r\n`
+  return app.inject({
+    method: 'POST',
+    url: '/files/',
+    headers: {
+      authorization: 'Token alice',
+      'idempotency-key': key,
+      'content-type': `multipart/form-data; boundary=${boundary}`,
+      'x-lines': String(lines),
+    },
+    payload: part,
   })
 }
 
@@ -138,8 +169,11 @@ describe('the same request under the same key', () => {
     const { url } = await listen(app)
     const headers = { authorization: 'Token alice', 'idempotency-key': 'k1', 'content-type': 'application/json' }
     const body = JSON.stringify({ name: 'a', ms: 200 })
-    const signal = AbortSignal.timeout(80)
-    await fetch(`${url}/things/`, { method: 'POST', headers, body, signal }).catch(() => undefined)
+    const client = new AbortController()
+    const first = fetch(`${url}/things/`, { method: 'POST', headers, body, signal: client.signal })
+    await expect.poll(() => runs).toBe(1)
+    client.abort()
+    await expect(first).rejects.toThrow('aborted')
     await wait(300)
 
     const second = await fetch(`${url}/things/`, { method: 'POST', headers, body })
@@ -162,6 +196,32 @@ describe('the same request under the same key', () => {
 
     expect(second.statusCode).toBe(Number(status))
     expect(runs).toBe(times)
+  })
+
+  it('runs once when it streams a short body and its answer, whatever boundary the form has', async () => {
+    const first = await postFile('f1')
+    const second = await postFile('f1', { boundary: 'another' })
+    const other = await postFile('f1', { content: '<other/>' })
+
+    expect(first.statusCode).toBe(201)
+    expect(first.body).toBe('run 1, with a file\n')
+    expect(second.body).toBe(first.body)
+    expect(second.statusCode).toBe(201)
+    expect(second.headers).toMatchObject({ 'idempotency-replayed': 'true', 'content-type': 'text/plain' })
+    expect(other.statusCode).toBe(422)
+    expect(runs).toBe(1)
+  })
+
+  it('runs again when the body or the answer is past the limit, and loses nothing of either', async () => {
+    const long = 'x'.repeat(1_100_000)
+    const sent = await postFile('f2', { content: long })
+    const sentAgain = await postFile('f2', { content: long })
+    const answered = await postFile('f3', { lines: 100_000 })
+    const answeredAgain = await postFile('f3', { lines: 100_000 })
+
+    expect([sent.body, sentAgain.body]).toEqual(['run 1, with a file\n', 'run 2, with a file\n'])
+    expect(answered.body).toBe('run 3, with a file\n'.repeat(100_000))
+    expect(answeredAgain.body).toBe('run 4, with a file\n'.repeat(100_000))
   })
 
   it('stores the refusal of an invalid body too', async () => {

@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import { Readable } from 'node:stream'
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
@@ -22,6 +23,9 @@ const VISIBLE = /^[\x21-\x7e]{1,255}$/
 const RENEW_MS = (LEASE_SECONDS * 1000) / 3
 /** The first try may miss a row that is committed at that very moment; the second sees it, the rest is patience with released keys. */
 const CLAIM_TRIES = 5
+
+/** Of a streamed answer; the others are small. */
+const MAX_STORED_BYTES = 1_048_576
 
 /** What a request holds while it runs under a key. */
 export interface RunningKey {
@@ -70,18 +74,37 @@ export async function beginUnderKey(
   })
 }
 
-/** Stores the answer, or frees the key where a repetition must run again: 429, 5xx, and answers that are streamed. */
+/**
+ * Stores the answer and returns what is to be sent, or frees the key where a repetition must run again: 429, 5xx, and streamed answers that
+ * are too long to be kept.
+ */
 export async function finishUnderKey(
   request: FastifyRequest,
   reply: FastifyReply,
   db: Db,
   payload: unknown,
-): Promise<void> {
+): Promise<unknown> {
   const held = running.get(request)
-  if (held === undefined) return
+  if (held === undefined) return payload
+  try {
+    const answer = payload instanceof Readable ? await collect(payload, MAX_STORED_BYTES) : payload
+    await settle(request, reply, db, held, bytesOf(answer))
+    return answer
+  } catch (error) {
+    await settle(request, reply, db, held, undefined)
+    throw error
+  }
+}
+
+async function settle(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  db: Db,
+  held: RunningKey,
+  body: Buffer | undefined,
+): Promise<void> {
   letGo(request, held)
   const status = reply.statusCode
-  const body = bytesOf(payload)
   try {
     if (status >= 500 || status === 429 || body === undefined) await releaseKey(db, held.claim)
     else await storeAnswer(db, held.claim, { status, headers: keptHeaders(reply), body })
@@ -89,6 +112,25 @@ export async function finishUnderKey(
     // The request itself is done and committed: its answer goes out; the key frees itself with its lease.
     request.log.warn({ err: error }, 'idempotency key could not be stored')
   }
+}
+
+/** All of a streamed answer, or a stream of the same when it is longer than `maxBytes`. */
+async function collect(answer: Readable, maxBytes: number): Promise<Buffer | Readable> {
+  const chunks: Buffer[] = []
+  let size = 0
+  const rest = answer.iterator()
+  for (let next = await rest.next(); next.done !== true; next = await rest.next()) {
+    const chunk = Buffer.from(next.value as Buffer | string)
+    chunks.push(chunk)
+    size += chunk.length
+    if (size > maxBytes) return Readable.from(chain(chunks, rest), { objectMode: false })
+  }
+  return Buffer.concat(chunks, size)
+}
+
+async function* chain(first: Buffer[], rest: AsyncIterable<unknown>): AsyncGenerator {
+  yield* first
+  yield* rest
 }
 
 /** Deletes keys past their 24 hours, in batches. */

@@ -108,7 +108,7 @@ const IDEMPOTENCY_KEY: Json = {
   name: 'Idempotency-Key',
   in: 'header',
   required: false,
-  description: 'The same key and request within 24 hours answers the stored response.',
+  description: 'The same key and request within 24 hours answers the stored response; for bodies up to 1 MiB.',
   schema: { type: 'string', minLength: 1, maxLength: 255 },
 }
 

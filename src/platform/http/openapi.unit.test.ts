@@ -160,7 +160,8 @@ it('describes parameters of path, query and Idempotency-Key', () => {
     { name: 'q', in: 'query', required: false, schema: { type: 'string' } },
   ])
   expect(operation('/things/{id}/', 'put').parameters.map(({ name }) => name)).toEqual(['id', 'Idempotency-Key'])
-  expect(operation('/upload/', 'post').parameters).toEqual([])
+  expect(operation('/upload/', 'post').parameters.map(({ name }) => name)).toEqual(['Idempotency-Key'])
+  expect(operation('/open/', 'post').parameters).toEqual([])
 })
 
 function operations(): Operation[] {

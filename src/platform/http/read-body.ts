@@ -39,6 +39,45 @@ export function readBody(raw: IncomingMessage, limits: BodyLimits): Promise<Buff
   })
 }
 
+/**
+ * The pieces of a streamed body that is not longer than `maxBytes`; undefined for a longer one, which can then be read as if nothing had been
+ * taken from it.
+ */
+export function takeShortBody(raw: IncomingMessage, maxBytes: number): Promise<Buffer[] | undefined> {
+  if (Number(raw.headers['content-length']) > maxBytes) return Promise.resolve(undefined)
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let size = 0
+
+    function stop(): void {
+      raw.off('readable', onReadable).off('end', onEnd).off('error', onCut).off('close', onCut)
+    }
+
+    function onReadable(): void {
+      for (let chunk = raw.read() as Buffer | null; chunk !== null; chunk = raw.read() as Buffer | null) {
+        chunks.push(chunk)
+        size += chunk.length
+      }
+      if (size <= maxBytes) return
+      stop()
+      raw.unshift(Buffer.concat(chunks, size))
+      resolve(undefined)
+    }
+
+    function onEnd(): void {
+      stop()
+      resolve(chunks)
+    }
+
+    function onCut(): void {
+      stop()
+      reject(new InvalidError('The request body ended early.'))
+    }
+
+    raw.on('readable', onReadable).on('end', onEnd).on('error', onCut).on('close', onCut)
+  })
+}
+
 export interface RestLimits {
   bytes: number
   ms: number

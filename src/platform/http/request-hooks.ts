@@ -124,8 +124,7 @@ function beginHook({ db }: HookContext): preValidationAsyncHookHandler {
 
 function finishHook({ db }: HookContext): onSendAsyncHookHandler {
   return async (request, reply, payload) => {
-    if (request.idempotencyKey !== undefined) await finishUnderKey(request, reply, db, payload)
-    return payload
+    return request.idempotencyKey === undefined ? payload : finishUnderKey(request, reply, db, payload)
   }
 }
 

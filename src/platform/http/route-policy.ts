@@ -31,14 +31,13 @@ export function routePolicy(route: Pick<RouteOptions, 'method' | 'url' | 'schema
   const access = config.access ?? 'signed-in'
   const body = route.schema?.body as { type?: unknown } | undefined
   const bodyTypes = config.bodyTypes ?? (body === undefined ? [] : JSON_ONLY)
-  const isStreamed = bodyTypes.some((type) => type.includes('/'))
   return {
     pattern: route.url,
     methods,
     access,
     bodyTypes,
     expectsObject: body !== undefined && body.type !== 'array',
-    takesIdempotencyKey: methods.some(isUnsafe) && access !== 'open' && config.answersSecret !== true && !isStreamed,
+    takesIdempotencyKey: methods.some(isUnsafe) && access !== 'open' && config.answersSecret !== true,
     needsDatabase: config.needsDatabase ?? true,
     isQuiet: config.needsDatabase === false,
   }
