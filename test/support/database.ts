@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 
+import type pg from 'pg'
 import { pino } from 'pino'
 import { inject } from 'vitest'
 
-import { createDb, type Db } from '../../src/platform/db/db.ts'
+import { createDb, errorCode, type Db } from '../../src/platform/db/db.ts'
 import { databaseUrl, withClient } from './template.ts'
 
 export interface TestDatabase {
@@ -34,9 +35,25 @@ export async function createTestDatabase(
     url,
     drop: async () => {
       await db.close()
-      await withClient(serverUrl, async (client) => {
-        await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
-      })
+      await withClient(serverUrl, (client) => dropDatabase(client, name))
     },
+  }
+}
+
+const DROP_TRIES = 50
+const DROP_PAUSE_MS = 100
+
+/** An autovacuum worker in the database may only be ended by a superuser, or by a DROP without FORCE, which minds other connections. */
+async function dropDatabase(client: pg.Client, name: string): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    const force = tries % 2 === 1 ? ' WITH (FORCE)' : ''
+    try {
+      await client.query(`DROP DATABASE IF EXISTS ${name}${force}`)
+      return
+    } catch (error) {
+      const isPassing = ['42501', '55006'].includes(errorCode(error) ?? '')
+      if (!isPassing || tries === DROP_TRIES) throw error
+      await new Promise((resolve) => setTimeout(resolve, DROP_PAUSE_MS))
+    }
   }
 }
