@@ -14,3 +14,21 @@ export type Timestamp = string
 export function toTimestamp(date: Date): Timestamp {
   return date.toISOString().replace('Z', '000Z')
 }
+
+let lastMicroseconds = 0
+
+/** A clock that is set back by less goes on from the last instant; further back it is believed. */
+const MAX_LEAD_MICROSECONDS = 1_000_000
+
+/**
+ * `now` as a timestamp of its own: a microsecond later than the last one this process gave where the clock stood still. Rows that are paged
+ * through by time had better not share one.
+ */
+export function distinctTimestamp(now: Date): Timestamp {
+  const microseconds = now.getTime() * 1_000
+  const isBehind = microseconds <= lastMicroseconds && lastMicroseconds - microseconds < MAX_LEAD_MICROSECONDS
+  lastMicroseconds = isBehind ? lastMicroseconds + 1 : microseconds
+  const milliseconds = Math.floor(lastMicroseconds / 1_000)
+  const rest = String(lastMicroseconds % 1_000).padStart(3, '0')
+  return new Date(milliseconds).toISOString().replace('Z', `${rest}Z`)
+}

@@ -1,0 +1,53 @@
+-- Tags, and the documents that lists and search are read from. Reasons: docs/decisions/0005-search.md.
+CREATE EXTENSION IF NOT EXISTS pg_trgm;
+
+CREATE TABLE tags (
+  id uuid PRIMARY KEY,
+  name text COLLATE "C" NOT NULL,
+  description text COLLATE "C" NOT NULL,
+  -- The name in lower case: what must be unique.
+  name_key text COLLATE "C" NOT NULL,
+  -- The name without case and accents: what is searched.
+  name_folded text COLLATE "C" NOT NULL,
+  created timestamptz NOT NULL,
+  updated timestamptz NOT NULL,
+  deleted timestamptz
+);
+CREATE UNIQUE INDEX tags_name_key ON tags (name_key) WHERE deleted IS NULL;
+CREATE INDEX tags_created ON tags (created) WHERE deleted IS NULL;
+CREATE INDEX tags_name_folded ON tags USING gin (name_folded gin_trgm_ops) WHERE deleted IS NULL;
+
+-- In the order in which tags were attached. Links of deleted products and tags stay.
+CREATE TABLE product_tags (
+  product_id uuid NOT NULL REFERENCES products (id),
+  tag_id uuid NOT NULL REFERENCES tags (id),
+  place integer NOT NULL,
+  PRIMARY KEY (product_id, tag_id)
+);
+CREATE INDEX product_tags_tag ON product_tags (tag_id, product_id);
+
+-- One row per product that is not deleted, written in the transaction that writes the product: what lists, search and facets need of it and
+-- nothing else, so that a page is found in narrow rows.
+CREATE TABLE product_search (
+  product_id uuid PRIMARY KEY REFERENCES products (id),
+  owner_id uuid NOT NULL,
+  state text COLLATE "C" NOT NULL CHECK (state IN ('DRAFT', 'AVAILABLE')),
+  updated timestamptz NOT NULL,
+  price bigint NOT NULL,
+  brand text COLLATE "C",
+  condition text COLLATE "C",
+  gender text COLLATE "C",
+  -- Title, description and tag names, one per line, without case and accents.
+  text text COLLATE "C" NOT NULL,
+  -- The distinct words of `text`; null until they are made, which for products of a feed happens in the background.
+  words text[] COLLATE "C"
+);
+CREATE INDEX product_search_updated ON product_search (updated) WHERE state = 'AVAILABLE';
+CREATE INDEX product_search_owner ON product_search (owner_id, updated);
+CREATE INDEX product_search_words ON product_search USING gin (words) WHERE words IS NOT NULL;
+CREATE INDEX product_search_wordless ON product_search (updated) WHERE words IS NULL;
+
+-- Every word of every document, to find those that contain a part or resemble one. Append-only; a word may stand here twice.
+CREATE TABLE search_words (word text COLLATE "C" NOT NULL);
+CREATE INDEX search_words_word ON search_words (word);
+CREATE INDEX search_words_trigrams ON search_words USING gin (word gin_trgm_ops);
