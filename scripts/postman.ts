@@ -8,8 +8,17 @@ import { loadConfig } from '../src/platform/config.ts'
 import { createDb } from '../src/platform/db/db.ts'
 import { buildPostman } from '../src/platform/http/postman.ts'
 
-/** `npm run postman [-- FILE [BASE_URL]]`: the Postman collection, to a file or to the terminal. No database is needed: nothing is started. */
+const usage = `npm run postman [-- FILE [BASE_URL]]
+
+Writes the Postman collection to FILE, or to the terminal. No server or database is needed.`
+
+/** The Postman collection, to a file or to the terminal. No database is needed: nothing is started. */
 async function main([file, baseUrl]: string[]): Promise<void> {
+  if (file?.startsWith('-') === true) {
+    console.log(usage)
+    process.exitCode = ['-h', '--help'].includes(file) ? 0 : 1
+    return
+  }
   const log = pino({ level: 'silent' })
   const config = loadConfig({ SECRET_KEY: 'only to assemble the routes', LOG_LEVEL: 'silent' })
   const db = createDb({ url: 'postgres://127.0.0.1/none', poolSize: 2, applicationName: 'souk postman', log })
