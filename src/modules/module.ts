@@ -6,6 +6,7 @@ import type { Db } from '../platform/db/db.ts'
 import type { App } from '../platform/http/app.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Service } from '../platform/service.ts'
+import type { StateMachine } from '../platform/state-machine.ts'
 import type { Sweep } from '../platform/sweep.ts'
 
 /** What the platform lends to everything that runs outside a request. */
@@ -21,6 +22,8 @@ export interface Module {
   name: string
   topics: readonly Topic[]
   mailTemplates?: readonly MailTemplate[]
+  /** Drawn in docs/state-machines and at `/api/state-machines/`. */
+  stateMachines?: readonly StateMachine[]
   /** Registers the HTTP routes; in the api and serve roles. */
   routes?(app: App): void
   /** In the worker and serve roles. */
