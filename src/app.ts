@@ -3,6 +3,7 @@ import { createDelivery } from './delivery/index.ts'
 import { catalog, hideProductsOfUser } from './modules/catalog/index.ts'
 import { createAuthenticate, identity, onUserDeleted, rightsEnded } from './modules/identity/index.ts'
 import type { Context, Module } from './modules/module.ts'
+import { orders } from './modules/orders/index.ts'
 import { createHttpServer, idempotencySweep } from './platform/http/server.ts'
 import type { App } from './platform/http/app.ts'
 import { connectRedis } from './platform/redis.ts'
@@ -28,7 +29,7 @@ export interface Souk {
   stop(): Promise<void>
 }
 
-export const modules: readonly Module[] = [identity, catalog]
+export const modules: readonly Module[] = [identity, catalog, orders]
 export const topics: readonly Topic[] = modules.flatMap((module) => module.topics)
 
 onUserDeleted(hideProductsOfUser)
