@@ -3,6 +3,7 @@ import { deleteProductsSweep, hideProductsOfUser } from './delete-products.ts'
 import { imports } from './imports/index.ts'
 import { foldProductCountsSweep } from './product-counts.ts'
 import { registerProductFeedRoutes } from './routes.ts'
+import { stockTopics } from './stock/topics.ts'
 import { feedTopics } from './topics.ts'
 import { uploadMailSubscriber } from './upload-mail-subscriber.ts'
 import { uploadFailedMail, uploadSucceededMail } from './upload-mails.ts'
@@ -11,10 +12,23 @@ import { registerUploadRoutes } from './upload-routes.ts'
 /** Hides the products of a deleted user in the transaction of the deletion; for `onUserDeleted` of identity. */
 export { hideProductsOfUser }
 
+export { presentProduct } from './products/presenters.ts'
+export { listProductRows, type ProductRow } from './products/product-rows.ts'
+export { productSchema } from './products/schemas.ts'
+export {
+  describeOffers,
+  returnStock,
+  takeStock,
+  type Offer,
+  type StockLine,
+  type TakenLine,
+  type TakeResult,
+} from './stock/stock.ts'
+
 /** Products, their stock, and the feeds they come from. */
 export const catalog: Module = {
   name: 'catalog',
-  topics: [...feedTopics, ...imports.topics],
+  topics: [...feedTopics, ...stockTopics, ...imports.topics],
   mailTemplates: [uploadSucceededMail, uploadFailedMail, ...imports.mailTemplates],
   routes: (app) => {
     registerProductFeedRoutes(app)

@@ -1,0 +1,107 @@
+import { arrayLiteral } from '../../../platform/db/array-literal.ts'
+import type { Queryable, Tx } from '../../../platform/db/db.ts'
+import { sql, type Sql } from '../../../platform/db/sql.ts'
+import { ownerPresent } from '../deleted-owners.ts'
+
+export interface VariantOf {
+  productId: string
+  variant: string
+}
+
+/** Units of one variant; of several rows no two name the same one. */
+export interface Units extends VariantOf {
+  quantity: number
+}
+
+export interface WantedRow {
+  /** False when the variant is unknown, or its product deleted, withdrawn or hidden: then the rest is null. */
+  isOffered: boolean
+  isFree: boolean
+  /** Units left; null when nothing was taken. */
+  left: number | null
+  unitPrice: number
+  sellerId: string
+  title: string
+}
+
+function variants(rows: readonly VariantOf[]): Sql {
+  const productIds = arrayLiteral(rows.map((row) => row.productId))
+  return sql`${productIds}::uuid[], ${arrayLiteral(rows.map((row) => row.variant))}::text[]`
+}
+
+function units(rows: readonly Units[]): Sql {
+  const quantities = arrayLiteral(rows.map((row) => row.quantity))
+  return sql`SELECT * FROM unnest(${variants(rows)}, ${quantities}::bigint[])
+    WITH ORDINALITY AS given (product_id, variant, quantity, place)`
+}
+
+/**
+ * Takes the units if all of them are free, else none; one row for each that was wanted, in the given order. Whoever changes stock locks its
+ * rows in the order of product and variant, so nobody waits in a circle. A row that was waited for is read as it is then, not as it was when
+ * the statement began: of two buyers of the last unit the second finds none.
+ */
+export function takeUnits(tx: Tx, wanted: readonly Units[]): Promise<WantedRow[]> {
+  return tx.rows<WantedRow>(sql`
+    WITH wanted AS MATERIALIZED (${units(wanted)}
+    ), locked AS MATERIALIZED (
+      SELECT w.place, s.product_id, s.variant, w.quantity, s.quantity >= w.quantity AS is_free, p.price, p.owner_id, p.title
+      FROM wanted w
+      JOIN stock_levels s ON s.product_id = w.product_id AND s.variant = w.variant
+      JOIN products p ON p.id = s.product_id
+      WHERE p.state = 'AVAILABLE' AND p.${ownerPresent}
+      ORDER BY s.product_id, s.variant FOR UPDATE OF s
+    ), taken AS (
+      UPDATE stock_levels s SET quantity = s.quantity - l.quantity
+      FROM locked l
+      WHERE s.product_id = l.product_id AND s.variant = l.variant
+        AND (SELECT count(*) FILTER (WHERE is_free) FROM locked) = (SELECT count(*) FROM wanted)
+      RETURNING s.product_id, s.variant, s.quantity AS left
+    )
+    SELECT l.place IS NOT NULL AS "isOffered", coalesce(l.is_free, false) AS "isFree", taken.left, l.price AS "unitPrice",
+      l.owner_id AS "sellerId", l.title
+    FROM wanted w LEFT JOIN locked l USING (place)
+    LEFT JOIN taken ON taken.product_id = l.product_id AND taken.variant = l.variant
+    ORDER BY w.place`)
+}
+
+export interface RestockedRow extends VariantOf {
+  sellerId: string
+  state: 'AVAILABLE' | 'DRAFT'
+}
+
+/** Adds the units to the variants that are left, in the same lock order; returns those that had none. */
+export function addUnits(tx: Tx, given: readonly Units[]): Promise<RestockedRow[]> {
+  return tx.rows<RestockedRow>(sql`
+    WITH given AS MATERIALIZED (${units(given)}
+    ), locked AS MATERIALIZED (
+      SELECT s.product_id, s.variant, s.quantity AS before, g.quantity, p.owner_id, p.state
+      FROM given g
+      JOIN stock_levels s ON s.product_id = g.product_id AND s.variant = g.variant
+      JOIN products p ON p.id = s.product_id AND p.state <> 'DELETED'
+      ORDER BY s.product_id, s.variant FOR UPDATE OF s
+    ), added AS (
+      UPDATE stock_levels s SET quantity = least(s.quantity + l.quantity, 2147483647)
+      FROM locked l WHERE s.product_id = l.product_id AND s.variant = l.variant
+    )
+    SELECT product_id AS "productId", variant, owner_id AS "sellerId", state
+    FROM locked WHERE before = 0 AND quantity > 0`)
+}
+
+export interface OfferRow {
+  title: string | null
+  price: number | null
+  sellerId: string | null
+  /** Null when the product cannot be ordered or has no such variant. */
+  available: number | null
+}
+
+/** One row per pair, in the given order. */
+export function listOffers(db: Queryable, pairs: readonly VariantOf[]): Promise<OfferRow[]> {
+  return db.rows<OfferRow>(sql`
+    SELECT p.title, p.price, p.owner_id AS "sellerId", s.quantity AS available
+    FROM unnest(${variants(pairs)}) WITH ORDINALITY AS given (product_id, variant, place)
+    LEFT JOIN products p ON p.id = given.product_id
+    LEFT JOIN stock_levels s ON s.product_id = p.id AND s.variant = given.variant
+      AND p.state = 'AVAILABLE' AND p.${ownerPresent}
+    ORDER BY given.place`)
+}
