@@ -81,6 +81,8 @@ async function deleteSelected(tx: Tx, ownerId: string, condition: Sql, now: Date
       FROM chosen WHERE p.id = chosen.id
     ), unstocked AS (
       DELETE FROM stock_levels s USING chosen WHERE s.product_id = chosen.id
+    ), unsearchable AS (
+      DELETE FROM product_search s USING chosen WHERE s.product_id = chosen.id
     )
     SELECT id, feed_id AS "feedId", state FROM chosen`)
   const published = rows.filter((row) => row.state === 'AVAILABLE')
