@@ -27,9 +27,10 @@ CREATE TABLE product_tags (
 CREATE INDEX product_tags_tag ON product_tags (tag_id, product_id);
 
 -- One row per product that is not deleted, written in the transaction that writes the product: what lists, search and facets need of it and
--- nothing else, so that a page is found in narrow rows.
+-- nothing else, so that a page is found in narrow rows. It has no foreign key: that would cost an import a look-up per product, and the
+-- writers are few.
 CREATE TABLE product_search (
-  product_id uuid PRIMARY KEY REFERENCES products (id),
+  product_id uuid PRIMARY KEY,
   owner_id uuid NOT NULL,
   state text COLLATE "C" NOT NULL CHECK (state IN ('DRAFT', 'AVAILABLE')),
   updated timestamptz NOT NULL,
@@ -37,11 +38,14 @@ CREATE TABLE product_search (
   brand text COLLATE "C",
   condition text COLLATE "C",
   gender text COLLATE "C",
-  -- Title, description and tag names, one per line, without case and accents.
+  -- Title and description without case and accents, U+FFFF between them.
   text text COLLATE "C" NOT NULL,
-  -- The distinct words of `text`; null until they are made, which for products of a feed happens in the background.
+  -- The names of its tags likewise.
+  tag_names text COLLATE "C" NOT NULL DEFAULT '',
+  -- The distinct words of both; null until they are made, which for products of a feed happens in the background. May hold more.
   words text[] COLLATE "C"
-);
+  -- Texts stay in the row and uncompressed as long as a page can hold them: a walk through documents reads every one.
+) WITH (toast_tuple_target = 8160);
 CREATE INDEX product_search_updated ON product_search (updated) WHERE state = 'AVAILABLE';
 CREATE INDEX product_search_owner ON product_search (owner_id, updated);
 CREATE INDEX product_search_words ON product_search USING gin (words) WHERE words IS NOT NULL;
