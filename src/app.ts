@@ -3,7 +3,7 @@ import { createDelivery } from './delivery/index.ts'
 import { catalog, hideProductsOfUser } from './modules/catalog/index.ts'
 import { createAuthenticate, identity, onUserDeleted, rightsEnded } from './modules/identity/index.ts'
 import type { Context, Module } from './modules/module.ts'
-import { orders } from './modules/orders/index.ts'
+import { discardLastBag, orders } from './modules/orders/index.ts'
 import { createHttpServer, idempotencySweep } from './platform/http/server.ts'
 import type { App } from './platform/http/app.ts'
 import { connectRedis } from './platform/redis.ts'
@@ -33,6 +33,7 @@ export const modules: readonly Module[] = [identity, catalog, orders]
 export const topics: readonly Topic[] = modules.flatMap((module) => module.topics)
 
 onUserDeleted(hideProductsOfUser)
+onUserDeleted(discardLastBag)
 
 /** Builds the platform and registers every module. Nothing runs before `start`. */
 export async function assemble(context: Context & { role: Role }): Promise<Souk> {
