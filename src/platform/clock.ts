@@ -15,6 +15,13 @@ export function toTimestamp(date: Date): Timestamp {
   return date.toISOString().replace('Z', '000Z')
 }
 
+/** So many microseconds after an instant. */
+export function microsecondsAfter(date: Date, microseconds: number): Timestamp {
+  const milliseconds = date.getTime() + Math.floor(microseconds / 1_000)
+  const rest = String(microseconds % 1_000).padStart(3, '0')
+  return new Date(milliseconds).toISOString().replace('Z', `${rest}Z`)
+}
+
 let lastMicroseconds = 0
 
 /** A clock that is set back by less goes on from the last instant; further back it is believed. */
@@ -28,7 +35,5 @@ export function distinctTimestamp(now: Date): Timestamp {
   const microseconds = now.getTime() * 1_000
   const isBehind = microseconds <= lastMicroseconds && lastMicroseconds - microseconds < MAX_LEAD_MICROSECONDS
   lastMicroseconds = isBehind ? lastMicroseconds + 1 : microseconds
-  const milliseconds = Math.floor(lastMicroseconds / 1_000)
-  const rest = String(lastMicroseconds % 1_000).padStart(3, '0')
-  return new Date(milliseconds).toISOString().replace('Z', `${rest}Z`)
+  return microsecondsAfter(new Date(0), lastMicroseconds)
 }

@@ -6,6 +6,7 @@ import { arrayLiteral, type ArrayElement } from '../../platform/db/array-literal
 import type { FeedProduct } from './feed/feed-item.ts'
 import { countChanges, listed } from './product-counts.ts'
 import { ownerPresent } from './deleted-owners.ts'
+import { documentText } from './search/fold.ts'
 
 export interface StoredFeedProduct {
   id: string
@@ -26,7 +27,7 @@ const oldValues = raw(columnNames.map((name) => `p.${name}`).join(', '))
 const assignments = raw(columnNames.map((name) => `${name} = n.${name}`).join(', '))
 
 /** The price of the product: the lowest that the feed names (contracts/README.md, decision 1). */
-function lowestPrice(product: FeedProduct): number {
+export function lowestPrice(product: FeedProduct): number {
   return Math.min(product.price, product.salePrice ?? product.price, product.finalPrice ?? product.price)
 }
 
@@ -38,30 +39,17 @@ function incoming(rows: readonly NewFeedProduct[]): Sql {
     SELECT * FROM unnest(
       ${array((row) => row.id)}::uuid[], ${array((row) => row.place)}::integer[],
       ${array((row) => lowestPrice(row.product))}::bigint[], ${array((row) => row.product.quantity)}::integer[],
-      ${join(arrays)}
-    ) WITH ORDINALITY AS n (id, place, price, quantity, ${columns}, ordinal)`
+      ${array((row) => documentText(row.product))}::text[], ${join(arrays)}
+    ) WITH ORDINALITY AS n (id, place, price, quantity, document, ${columns}, ordinal)`
 }
 
-/**
- * The statement that inserts the rows in the given order, with their stock, counts them, and leaves out those whose feed id is taken; it
- * answers with StoredFeedProduct. Building it is half of the work, which the caller can do while the database has the one before.
- */
-export function insertStatement(ownerId: string, rows: readonly NewFeedProduct[], now: Timestamp): Sql {
-  return sql`
-    WITH n AS MATERIALIZED (${incoming(rows)}
-    ), inserted AS (
-      INSERT INTO products (id, owner_id, price, state, created, updated, ${columns})
-      SELECT n.id, ${ownerId}, n.price, 'AVAILABLE', t.at, t.at, ${newValues}
-      FROM n, LATERAL (SELECT ${now}::timestamptz + n.place * interval '1 microsecond' AS at) t
-      ORDER BY n.ordinal
-      ON CONFLICT (feed_id) WHERE feed_id IS NOT NULL AND state <> 'DELETED' DO NOTHING
-      RETURNING id, feed_id, condition, gender, brand
-    ), stocked AS (
-      INSERT INTO stock_levels (product_id, variant, quantity)
-      SELECT inserted.id, 'default', n.quantity FROM inserted JOIN n USING (id)
-    ), counted AS (${countChanges(sql`(SELECT condition, gender, brand, 1 AS change FROM inserted) appeared`)}
-    )
-    SELECT id, feed_id AS "feedId" FROM inserted`
+/** Those of the feed ids that a product bears. */
+export async function listTakenFeedIds(tx: Tx, rows: readonly NewFeedProduct[]): Promise<string[]> {
+  const feedIds = arrayLiteral(rows.map((row) => row.product.feedId))
+  const taken = await tx.rows<{ feedId: string }>(sql`
+    SELECT feed_id AS "feedId" FROM products
+    WHERE feed_id = ANY(${feedIds}::text[]) AND feed_id IS NOT NULL AND state <> 'DELETED'`)
+  return taken.map((row) => row.feedId)
 }
 
 export interface LockedFeedProduct extends StoredFeedProduct {
@@ -97,7 +85,11 @@ export async function updateRows(tx: Tx, rows: readonly NewFeedProduct[], now: T
       UPDATE products p
       SET price = n.price, updated = ${now}::timestamptz + n.place * interval '1 microsecond', ${assignments}
       FROM n JOIN touched USING (id) WHERE p.id = n.id
-      RETURNING p.id, p.condition, p.gender, p.brand, p.state
+      RETURNING p.id, p.condition, p.gender, p.brand, p.state, p.updated
+    ), searchable AS (
+      UPDATE product_search s SET updated = updated.updated, price = n.price, brand = n.brand, condition = n.condition,
+        gender = n.gender, text = n.document, words = CASE WHEN s.text = n.document THEN s.words END
+      FROM n JOIN updated USING (id) WHERE s.product_id = n.id
     ), counted AS (${countChanges(sql`(
       SELECT condition, gender, brand, 1 AS change FROM updated WHERE state = 'AVAILABLE'
       UNION ALL

@@ -1,15 +1,14 @@
-import { toTimestamp, type Timestamp } from '../../platform/clock.ts'
+import { toTimestamp } from '../../platform/clock.ts'
 import type { Queryable, Tx } from '../../platform/db/db.ts'
-import type { Sql } from '../../platform/db/sql.ts'
 import { newId } from '../../platform/ids.ts'
 import {
-  insertStatement,
   listAfterFeedId,
   lockByFeedIds,
   updateRows,
   type NewFeedProduct,
   type StoredFeedProduct,
 } from './feed-product-queries.ts'
+import { insertFree } from './feed-product-inserts.ts'
 import type { FeedProduct } from './feed/feed-item.ts'
 import { requireActiveOwner } from './deleted-owners.ts'
 import { releaseFeedIds } from './delete-products.ts'
@@ -50,13 +49,8 @@ export async function insertFeedProducts(
     now,
   )
   const stored = new Map<string, StoredFeedProduct>()
-  const statements = insertStatements(ownerId, rows, toTimestamp(now))
-  let next = statements.next()
-  while (next.done !== true) {
-    const answer = tx.rows<StoredFeedProduct>(next.value)
-    // Built here, while the database works on the one just sent.
-    next = statements.next()
-    for (const row of await answer) stored.set(row.feedId, row)
+  for (const { id, product } of await insertFree(tx, ownerId, rows, now)) {
+    stored.set(product.feedId, { id, feedId: product.feedId })
   }
   return inGivenOrder(products, stored)
 }
@@ -165,10 +159,6 @@ function inGivenOrder(
     else created.push(row)
   }
   return { created, existing }
-}
-
-function* insertStatements(ownerId: string, rows: readonly NewFeedProduct[], now: Timestamp): Generator<Sql, void> {
-  for (const batch of statementBatches(rows)) yield insertStatement(ownerId, batch, now)
 }
 
 function* statementBatches(rows: readonly NewFeedProduct[]): Generator<NewFeedProduct[]> {

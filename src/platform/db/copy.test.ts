@@ -117,6 +117,6 @@ it('throws when the connection is lost in the middle', async () => {
     await copyRows(tx, 'copied (place, note, flag)', endless(row!.pid))
   })
 
-  await expect(lost).rejects.toThrow()
+  await expect(lost).rejects.toThrow(/terminat|connection|ECONNRESET|EPIPE/i)
   expect(sent).toBeGreaterThanOrEqual(20)
 })
