@@ -2,6 +2,9 @@ import type { Module } from '../module.ts'
 import { deleteProductsSweep, hideProductsOfUser } from './delete-products.ts'
 import { imports } from './imports/index.ts'
 import { foldProductCountsSweep } from './product-counts.ts'
+import { registerProductRoutes } from './products/product-routes.ts'
+import { productStates } from './products/product-states.ts'
+import { productTopics } from './products/topics.ts'
 import { registerProductFeedRoutes } from './routes.ts'
 import { stockTopics } from './stock/topics.ts'
 import { feedTopics } from './topics.ts'
@@ -28,10 +31,12 @@ export {
 /** Products, their stock, and the feeds they come from. */
 export const catalog: Module = {
   name: 'catalog',
-  topics: [...feedTopics, ...stockTopics, ...imports.topics],
+  topics: [...feedTopics, ...productTopics, ...stockTopics, ...imports.topics],
+  stateMachines: [productStates],
   mailTemplates: [uploadSucceededMail, uploadFailedMail, ...imports.mailTemplates],
   routes: (app) => {
     registerProductFeedRoutes(app)
+    registerProductRoutes(app)
     registerUploadRoutes(app)
     imports.routes(app)
   },

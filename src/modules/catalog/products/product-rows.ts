@@ -48,5 +48,5 @@ export async function listProductRows(db: Queryable, ids: readonly string[]): Pr
   if (ids.length === 0) return []
   const rows = await db.rows<ProductRow>(sql`${selectProducts} AND p.id = ANY(${ids})`)
   const byId = new Map(rows.map((row) => [row.id, row]))
-  return [...new Set(ids)].flatMap((id) => byId.get(id) ?? [])
+  return [...new Set(ids.map((id) => id.toLowerCase()))].flatMap((id) => byId.get(id) ?? [])
 }

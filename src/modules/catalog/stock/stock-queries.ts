@@ -105,3 +105,34 @@ export function listOffers(db: Queryable, pairs: readonly VariantOf[]): Promise<
       AND p.state = 'AVAILABLE' AND p.${ownerPresent}
     ORDER BY given.place`)
 }
+
+export interface MovedVariant {
+  variant: string
+  before: number
+  after: number
+}
+
+/**
+ * Gives a product, which the caller has locked, these variants and no others, in the same lock order while buyers go on taking units;
+ * returns the variants that it had before and has still.
+ */
+export function setUnits(tx: Tx, productId: string, stock: Readonly<Record<string, number>>): Promise<MovedVariant[]> {
+  return tx.rows<MovedVariant>(sql`
+    WITH wanted AS MATERIALIZED (
+      SELECT * FROM unnest(${arrayLiteral(Object.keys(stock))}::text[], ${arrayLiteral(Object.values(stock))}::integer[])
+        AS given (variant, quantity)
+    ), locked AS MATERIALIZED (
+      SELECT variant, quantity FROM stock_levels WHERE product_id = ${productId} ORDER BY variant FOR UPDATE
+    ), removed AS (
+      DELETE FROM stock_levels s USING locked
+      WHERE s.product_id = ${productId} AND s.variant = locked.variant AND s.variant NOT IN (SELECT variant FROM wanted)
+    ), changed AS (
+      UPDATE stock_levels s SET quantity = wanted.quantity
+      FROM locked JOIN wanted USING (variant)
+      WHERE s.product_id = ${productId} AND s.variant = wanted.variant AND locked.quantity <> wanted.quantity
+    ), added AS (
+      INSERT INTO stock_levels (product_id, variant, quantity)
+      SELECT ${productId}::uuid, variant, quantity FROM wanted WHERE variant NOT IN (SELECT variant FROM locked)
+    )
+    SELECT variant, locked.quantity AS before, wanted.quantity AS after FROM locked JOIN wanted USING (variant)`)
+}

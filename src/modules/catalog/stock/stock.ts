@@ -1,5 +1,5 @@
 import type { Queryable, Tx } from '../../../platform/db/db.ts'
-import { addUnits, listOffers, takeUnits, type Units, type VariantOf } from './stock-queries.ts'
+import { addUnits, listOffers, setUnits, takeUnits, type Units, type VariantOf } from './stock-queries.ts'
 import { recordRestocked, recordSoldOut } from './stock-changes.ts'
 
 export interface StockLine {
@@ -56,6 +56,24 @@ export async function takeStock(tx: Tx, lines: readonly StockLine[]): Promise<Ta
 export async function returnStock(tx: Tx, lines: readonly StockLine[]): Promise<void> {
   const { sums } = sumUp(lines)
   if (sums.length > 0) await recordRestocked(tx, await addUnits(tx, sums))
+}
+
+/** Replaces the stock of a product that the caller has locked; records which variants have sold out or are back by it. */
+export async function replaceStock(
+  tx: Tx,
+  product: { id: string; ownerId: string; state: 'AVAILABLE' | 'DRAFT' },
+  stock: Readonly<Record<string, number>>,
+): Promise<void> {
+  const moved = await setUnits(tx, product.id, stock)
+  const named = moved.map((row) => ({ ...row, productId: product.id, sellerId: product.ownerId, state: product.state }))
+  await recordSoldOut(
+    tx,
+    named.filter(({ before, after }) => before > 0 && after === 0),
+  )
+  await recordRestocked(
+    tx,
+    named.filter(({ before, after }) => before === 0 && after > 0),
+  )
 }
 
 /** What a buyer finds at one variant of one product. */
