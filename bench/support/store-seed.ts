@@ -2,9 +2,13 @@ import { pino } from 'pino'
 
 import { copyRow, copyRows, type CopyValue } from '../../src/platform/db/copy.ts'
 import { createDb, type Tx } from '../../src/platform/db/db.ts'
+import { sql } from '../../src/platform/db/sql.ts'
+import { countChanges, listed } from '../../src/modules/catalog/product-counts.ts'
+import { fold } from '../../src/modules/catalog/search/fold.ts'
 import { newId } from '../../src/platform/ids.ts'
 import { withoutIndexes } from './bulk-load.ts'
 import { sampleCatalogue, SELLERS, type SampleCatalogue, type SampleProduct } from './catalogue.ts'
+import { checkDocuments, documentColumns, documentRows } from './store-documents.ts'
 import { insertUsers, type SampleUser } from './store-users.ts'
 import { onServer } from './workbench.ts'
 
@@ -31,6 +35,7 @@ export async function seedStore(databaseUrl: string, size: number): Promise<Seed
       const buyers = await insertUsers(tx, 'buyer', BUYERS)
       const store = { catalogue, sellers, buyers, tagIds }
       await withoutIndexes(tx, TABLES, () => copyStore(tx, store))
+      await checkDocuments(tx)
       return store
     })
   } finally {
@@ -44,6 +49,12 @@ async function copyStore(tx: Tx, store: SeededStore): Promise<void> {
   await copyRows(tx, `products (${productColumns.join(', ')})`, pieces(productRows(store)))
   await copyRows(tx, 'stock_levels (product_id, variant, quantity)', pieces(stockRows(store)))
   await copyRows(tx, 'product_tags (product_id, tag_id, place)', pieces(productTagRows(store)))
+  const words = new Set<string>()
+  await copyRows(tx, `product_search (${documentColumns})`, pieces(documentRows(store, words)))
+  await copyRows(tx, 'search_words (word)', pieces([...words].map((word) => [word])))
+  await tx.run(
+    countChanges(sql`(SELECT brand, condition, gender, 1 AS change FROM products WHERE ${listed}) AS listed`),
+  )
 }
 
 const PIECE_CHARACTERS = 65_536
@@ -64,7 +75,7 @@ const tagColumns = ['id', 'name', 'description', 'name_key', 'name_folded', 'cre
 function* tagRows({ catalogue, tagIds }: SeededStore): Generator<CopyValue[]> {
   const now = new Date().toISOString()
   for (const [n, name] of catalogue.tagNames.entries())
-    yield [tagIds[n]!, name, `Things that are ${name}.`, name, name, now, now]
+    yield [tagIds[n]!, name, `Things that are ${name}.`, name, fold(name), now, now]
 }
 
 const productColumns =
