@@ -1,9 +1,10 @@
 import { createChangeLog, type ChangeLog, type Topic } from './changes/index.ts'
 import { createDelivery } from './delivery/index.ts'
 import { catalog, hideProductsOfUser } from './modules/catalog/index.ts'
-import { createAuthenticate, identity, onUserDeleted, rightsEnded } from './modules/identity/index.ts'
+import { createAuthenticate, extendProfiles, identity, onUserDeleted, rightsEnded } from './modules/identity/index.ts'
 import type { Context, Module } from './modules/module.ts'
 import { discardLastBag, orders } from './modules/orders/index.ts'
+import { countProfileFollows, endFollowsOfUser, social } from './modules/social/index.ts'
 import { createHttpServer, idempotencySweep } from './platform/http/server.ts'
 import type { App } from './platform/http/app.ts'
 import { connectRedis } from './platform/redis.ts'
@@ -29,11 +30,13 @@ export interface Souk {
   stop(): Promise<void>
 }
 
-export const modules: readonly Module[] = [identity, catalog, orders]
+export const modules: readonly Module[] = [identity, catalog, orders, social]
 export const topics: readonly Topic[] = modules.flatMap((module) => module.topics)
 
 onUserDeleted(hideProductsOfUser)
 onUserDeleted(discardLastBag)
+onUserDeleted(endFollowsOfUser)
+extendProfiles(countProfileFollows)
 
 /** Builds the platform and registers every module. Nothing runs before `start`. */
 export async function assemble(context: Context & { role: Role }): Promise<Souk> {

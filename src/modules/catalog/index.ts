@@ -18,6 +18,7 @@ export { hideProductsOfUser }
 export { presentProduct } from './products/presenters.ts'
 export { listProductRows, type ProductRow } from './products/product-rows.ts'
 export { productSchema } from './products/schemas.ts'
+export { listProductPage, type ProductPage, type ProductPageQuery } from './search/product-page.ts'
 export {
   describeOffers,
   returnStock,

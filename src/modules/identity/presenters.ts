@@ -1,12 +1,34 @@
 import type { Caller } from '../../platform/http/caller.ts'
 import { canSeeAll } from './policy.ts'
+import type { ProfileCounts } from './profile-counts.ts'
 import type { User } from './users-queries.ts'
 
-/** The user's own profile; for anybody else the public part and nothing more (identity contract, section 6). */
-export function presentProfile(caller: Caller, user: User) {
-  const open = { id: user.id, username: user.username, date_joined: user.dateJoined }
-  if (caller.userId !== user.id) return open
-  return { ...open, first_name: user.firstName, last_name: user.lastName, email: user.email }
+/** The user's own profile (identity contract, section 6). */
+export function presentOwnProfile(user: User) {
+  return {
+    id: user.id,
+    username: user.username,
+    first_name: user.firstName,
+    last_name: user.lastName,
+    email: user.email,
+    date_joined: user.dateJoined,
+  }
+}
+
+/** What anybody else is shown of a user; never e-mail or names. */
+export function presentPublicProfile(user: User, counts: ProfileCounts | undefined) {
+  return {
+    id: user.id,
+    username: user.username,
+    date_joined: user.dateJoined,
+    ...(counts === undefined
+      ? {}
+      : {
+          followers_count: counts.followersCount,
+          following_count: counts.followingCount,
+          is_followed: counts.isFollowed,
+        }),
+  }
 }
 
 export function presentCreatedUser(user: User) {

@@ -10,7 +10,8 @@ import { emailFault, nameFault, passwordFault, refuseFaults, usernameFault } fro
 import { changePassword, deleteAccount, updateAccount, wrongOldPassword } from './accounts.ts'
 import { passwordHashing } from './passwords.ts'
 import { requireSelf, requireSelfOrStaff } from './policy.ts'
-import { presentProfile, presentUser, presentUserTo } from './presenters.ts'
+import { presentOwnProfile, presentPublicProfile, presentUser, presentUserTo } from './presenters.ts'
+import { countProfile } from './profile-counts.ts'
 import {
   messageSchema,
   profileSchema,
@@ -29,7 +30,7 @@ export function profileRoutes(app: App): void {
   app.get(
     '/api/users/me/',
     { schema: { tags, operationId: 'getMe', summary: 'The own profile', response: { 200: profileSchema } } },
-    async (request) => presentProfile(request.caller, await getUser(app.db, request.caller.userId)),
+    async (request) => presentOwnProfile(await getUser(app.db, request.caller.userId)),
   )
 
   app.get(
@@ -44,7 +45,11 @@ export function profileRoutes(app: App): void {
         response: { 200: profileSchema },
       },
     },
-    async (request) => presentProfile(request.caller, await getUser(app.db, request.params.id)),
+    async ({ caller, params }) => {
+      const user = await getUser(app.db, params.id)
+      if (user.id === caller.userId) return presentOwnProfile(user)
+      return presentPublicProfile(user, await countProfile(app.db, caller, user.id))
+    },
   )
 
   passwordRoute(app)

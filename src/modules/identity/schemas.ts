@@ -85,7 +85,7 @@ export const createdUserSchema = Type.Object({
   date_joined: timestampSchema,
 })
 
-/** Names and e-mail are there for the user alone. */
+/** Names and e-mail are there for the user alone, the rest of the optional ones for others. */
 export const profileSchema = Type.Object({
   id: uuidSchema,
   username: Type.String(),
@@ -93,6 +93,9 @@ export const profileSchema = Type.Object({
   last_name: Type.Optional(Type.String()),
   email: Type.Optional(nullable(Type.String())),
   date_joined: timestampSchema,
+  followers_count: Type.Optional(Type.Integer()),
+  following_count: Type.Optional(Type.Integer()),
+  is_followed: Type.Optional(Type.Boolean({ description: 'Whether you follow the user.' })),
 })
 
 const userRecord = Type.Object({

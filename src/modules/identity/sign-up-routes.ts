@@ -69,6 +69,7 @@ function createUserRoute(app: App): void {
             first_name: 'Ada',
             last_name: 'Lovelace',
           },
+          save: { otherUserId: 'id' },
         },
       },
       schema: {
