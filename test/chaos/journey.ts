@@ -19,6 +19,9 @@ const RESTARTS = 3
 /** While the uploads run, which take about a second without them. */
 const RESTART_AFTER_MS = 100
 
+/** What is done here while the server dies; the store has a journey of its own. */
+export type Work = Exclude<FaultPoint['work'], 'store'>
+
 export interface Outcome {
   deaths: number
   /** Empty when nothing was lost, invented, reordered or doubled beyond its bound. */
@@ -26,18 +29,18 @@ export interface Outcome {
 }
 
 /** Runs the work of a point in a server that kills itself at the given pass of it, brings it back, lets it finish, and counts. */
-export async function runPoint(folder: string, databaseUrl: string, point: FaultPoint, pass: number): Promise<Outcome> {
+export async function runPoint(
+  folder: string,
+  databaseUrl: string,
+  point: FaultPoint & { work: Work },
+  pass: number,
+): Promise<Outcome> {
   const fault = `${point.name}:${pass}`
   return journey({ folder, databaseUrl, fault, work: point.work, duringWork: async () => undefined })
 }
 
 /** The same work with a kill -9 from outside after a random time. */
-export async function runRandomKill(
-  folder: string,
-  databaseUrl: string,
-  work: FaultPoint['work'],
-  ms: number,
-): Promise<Outcome> {
+export async function runRandomKill(folder: string, databaseUrl: string, work: Work, ms: number): Promise<Outcome> {
   const duringWork = async (server: ServerUnderFire): Promise<void> => {
     await wait(ms)
     server.kill()
@@ -72,13 +75,18 @@ interface Journey {
   /** Absent: the embedded database of the server itself. */
   databaseUrl: string | undefined
   fault: string | undefined
-  work: FaultPoint['work']
+  work: Work
   duringWork: (server: ServerUnderFire) => Promise<void>
 }
 
 async function journey({ folder, databaseUrl, fault, work, duringWork }: Journey): Promise<Outcome> {
   const mail = await startMailReceiver()
-  const server = await startServerUnderFire({ folder, databaseUrl, fault, env: { SMTP_URL: mail.url } })
+  const server = await startServerUnderFire({
+    folder,
+    databaseUrl,
+    faults: fault === undefined ? [] : [fault],
+    env: { SMTP_URL: mail.url },
+  })
   const token = await signIn(server)
   const client = new LiveClient(() => server.url, token)
   try {
@@ -159,7 +167,7 @@ async function importFile(server: ServerUnderFire, token: string, folder: string
 const PATIENCE_MS = 60_000
 
 /** Waits for a condition, bringing the server back whenever it has died. */
-async function until(what: string, condition: () => Promise<boolean>, server: ServerUnderFire): Promise<void> {
+export async function until(what: string, condition: () => Promise<boolean>, server: ServerUnderFire): Promise<void> {
   const limit = Date.now() + PATIENCE_MS
   while (Date.now() < limit) {
     await server.revive()

@@ -1,7 +1,7 @@
 /** A named place in the code where the process kills itself, and the work that passes it. */
 export interface FaultPoint {
   name: string
-  work: 'uploads' | 'import'
+  work: 'uploads' | 'import' | 'store'
   /** The kill happens at a random pass from 1 to this. */
   passes: number
 }
@@ -26,4 +26,18 @@ export const faultPoints: readonly FaultPoint[] = [
   { name: 'import-before-batch-commit', work: 'import', passes: 3 },
   { name: 'import-after-batch-commit', work: 'import', passes: 3 },
   { name: 'import-before-finish', work: 'import', passes: 1 },
+  { name: 'order-placed-before-commit', work: 'store', passes: 10 },
+  { name: 'order-placed-after-commit', work: 'store', passes: 10 },
+  { name: 'order-confirmed-before-commit', work: 'store', passes: 8 },
+  { name: 'order-confirmed-after-commit', work: 'store', passes: 8 },
+  { name: 'order-cancelled-before-commit', work: 'store', passes: 3 },
+  { name: 'order-cancelled-after-commit', work: 'store', passes: 3 },
+  { name: 'order-expired-before-commit', work: 'store', passes: 3 },
+  { name: 'order-expired-after-commit', work: 'store', passes: 3 },
+  { name: 'payment-after-claim', work: 'store', passes: 4 },
+  { name: 'payment-before-attempt', work: 'store', passes: 4 },
+  { name: 'payment-after-attempt', work: 'store', passes: 4 },
+  { name: 'payment-before-mark-commit', work: 'store', passes: 4 },
+  { name: 'payment-after-mark', work: 'store', passes: 4 },
+  { name: 'payment-after-refund', work: 'store', passes: 2 },
 ]

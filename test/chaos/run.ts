@@ -1,70 +1,65 @@
-// npm run chaos [-- --runs N] [--only point,point] [--held-seconds N]: every named point N times (50 by default), then random kills, then counts.
+// npm run chaos [-- options]: what dies, races and crosses, and the counts afterwards. `--help` names the options.
 import { parseArgs } from 'node:util'
 
 import { openWorkbench } from '../../bench/support/workbench.ts'
+import { crash } from './crashes.ts'
 import { runHeldOpen } from './held-open.ts'
-import { runDatabaseRestarts, runPoint, runRandomKill, type Outcome } from './journey.ts'
 import { faultPoints } from './points.ts'
+import { race } from './races.ts'
+import { createTally } from './tally.ts'
+
+const USAGE = `npm run chaos [-- options]
+
+Kills the server at every named point of its code and at random ones, ends the database under it, lets hundreds of
+customers want the same units, and counts afterwards. Ends with "N passed, N failed".
+
+  --runs N               every point and every random kill N times, the races 4 N times each (50)
+  --only NAME,NAME       these alone: points by name, or kills, store-kills, database, held-open, races, crossing
+  --held-seconds N       how long one transaction stays open (60)
+  --crossing-seconds N   how long orders cross each other in either shape (60)
+  --help                 this text
+`
 
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '50' },
     only: { type: 'string' },
     'held-seconds': { type: 'string', default: '60' },
+    'crossing-seconds': { type: 'string', default: '60' },
+    help: { type: 'boolean', default: false },
   },
 })
-const runs = Number(values.runs)
-const only = values.only?.split(',')
-const MAX_RANDOM_KILL_MS = 1500
-
-const bench = await openWorkbench()
-let passed = 0
-let failed = 0
-
-async function attempt(name: string, work: (databaseUrl: string) => Promise<Outcome>): Promise<Outcome> {
-  const outcome = await work(await bench.createDatabase()).catch((error: Error) => ({
-    deaths: 0,
-    problems: [error.message],
-  }))
-  if (outcome.problems.length === 0) passed += 1
-  else failed += 1
-  for (const problem of outcome.problems) console.error(`  ${name}: ${problem}`)
-  return outcome
+if (values.help) {
+  process.stdout.write(USAGE)
+  process.exit(0)
 }
 
+const parts = ['kills', 'store-kills', 'database', 'held-open', 'races', 'crossing']
+const known = new Set([...faultPoints.map(({ name }) => name), ...parts])
+const only = values.only?.split(',')
+const unknown = only?.filter((name) => !known.has(name)) ?? []
+const numbers = [values.runs, values['held-seconds'], values['crossing-seconds']].map(Number)
+if (unknown.length > 0 || !numbers.every((number) => Number.isSafeInteger(number) && number > 0)) {
+  process.stderr.write(unknown.length > 0 ? `There is no ${unknown.join(', ')}.\n\n${USAGE}` : USAGE)
+  process.exit(2)
+}
+
+const [runs = 0, heldSeconds = 0, crossingSeconds = 0] = numbers
+const isWanted = (name: string): boolean => only === undefined || only.includes(name)
+const bench = await openWorkbench()
+const tally = createTally()
 try {
-  for (const point of faultPoints.filter((candidate) => only === undefined || only.includes(candidate.name))) {
-    let deaths = 0
-    for (let run = 0; run < runs; run++) {
-      const pass = 1 + Math.floor(Math.random() * point.passes)
-      deaths += (await attempt(`${point.name}:${pass}`, (url) => runPoint(bench.folder, url, point, pass))).deaths
-    }
-    console.log(`${point.name.padEnd(28)} ${runs} runs, ${deaths} kills`)
-    // A point that never kills proves nothing about itself.
-    if (deaths === 0) {
-      failed += 1
-      console.error(`  ${point.name}: was never reached`)
-    }
+  await crash({ bench, tally, runs, isWanted })
+  if (isWanted('held-open')) {
+    await tally.attempt('a transaction held open', async () =>
+      runHeldOpen(bench, await bench.createDatabase(), heldSeconds),
+    )
+    tally.say('transaction held open', `${heldSeconds} s`)
   }
-  for (const work of only === undefined ? (['uploads', 'import'] as const) : []) {
-    for (let run = 0; run < runs; run++) {
-      const ms = Math.floor(Math.random() * MAX_RANDOM_KILL_MS)
-      await attempt(`kill -9 after ${ms} ms of ${work}`, (url) => runRandomKill(bench.folder, url, work, ms))
-    }
-    console.log(`${`random kills (${work})`.padEnd(28)} ${runs} runs`)
-  }
-  for (const signal of only === undefined ? (['SIGKILL', 'SIGINT'] as const) : []) {
-    for (let run = 0; run < runs; run++)
-      await attempt(`PostgreSQL ended with ${signal}`, () => runDatabaseRestarts(bench.folder, signal))
-    console.log(`${`PostgreSQL, ${signal}`.padEnd(28)} ${runs} runs`)
-  }
-  if (only === undefined || only.includes('held-open')) {
-    await attempt('a transaction held open', (url) => runHeldOpen(bench, url, Number(values['held-seconds'])))
-    console.log(`${'transaction held open'.padEnd(28)} ${values['held-seconds']} s`)
-  }
+  await race({ bench, tally, rounds: 4 * runs, crossingSeconds, isWanted })
 } finally {
   await bench.close()
 }
 
-console.log(`\n${passed} passed, ${failed} failed`)
-process.exit(failed === 0 ? 0 : 1)
+console.log(`\n${tally.passed} passed, ${tally.failed} failed`)
+process.exit(tally.failed === 0 ? 0 : 1)

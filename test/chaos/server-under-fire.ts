@@ -10,13 +10,15 @@ export interface ServerUnderFire {
   readonly dataDir: string
   /** Times the process ended without being asked to. */
   readonly deaths: number
+  /** The fault points that ended it, each as often as it did. */
+  readonly reached: readonly string[]
   /**
    * Sends a request; whenever the process is gone it is started again, without a fault, and the request sent once more, as it is
    * when the server says that it cannot serve just now (503).
    */
   request(path: string, init?: () => RequestInit): Promise<Response>
   kill(): void
-  /** Starts the process again when it is gone. */
+  /** Starts the process again when it is gone; several who ask at once wait for one start. */
   revive(): Promise<void>
   stop(): Promise<void>
 }
@@ -25,7 +27,8 @@ export async function startServerUnderFire(options: {
   folder: string
   /** Absent: the embedded database in the data folder. */
   databaseUrl?: string | undefined
-  fault?: string | undefined
+  /** `name:pass`, one for each start; the starts after the last one go without. */
+  faults?: readonly string[]
   env?: Record<string, string>
 }): Promise<ServerUnderFire> {
   const dataDir = await mkdtemp(join(options.folder, 'souk-'))
@@ -39,29 +42,53 @@ export async function startServerUnderFire(options: {
     LOG_LEVEL: 'error',
     ...options.env,
   }
-  const fault = options.fault === undefined ? {} : { SOUK_FAULT: options.fault }
+  const faults = [...(options.faults ?? [])]
+  const reached: string[] = []
   let deaths = 0
-  let server = await startSouk({ ...env, ...fault }).catch(async () => {
-    // Some points are passed while starting; that death counts like any other.
-    deaths += 1
-    return startSouk(env)
-  })
+  let fault: string | undefined
+  let starting: Promise<void> | undefined
+  let server = await start()
 
-  async function revive(): Promise<void> {
-    if (isAlive(server)) return
+  async function start(): Promise<ServerProcess> {
+    for (;;) {
+      fault = faults.shift()
+      try {
+        return await startSouk({ ...env, ...(fault === undefined ? {} : { SOUK_FAULT: fault }) })
+      } catch (error) {
+        // Some points are passed while starting; that death counts like any other.
+        if (fault === undefined) throw error
+        recordDeath()
+      }
+    }
+  }
+
+  function recordDeath(): void {
     deaths += 1
-    server = await startSouk(env)
+    if (fault !== undefined) reached.push(fault)
+  }
+
+  async function restart(): Promise<void> {
+    if (isAlive(server)) return
+    recordDeath()
+    server = await start()
+  }
+
+  function revive(): Promise<void> {
+    starting ??= restart().finally(() => (starting = undefined))
+    return starting
   }
 
   async function request(path: string, init: () => RequestInit = () => ({})): Promise<Response> {
     for (;;) {
+      const asked = server
       try {
-        const response = await fetch(`${server.url}${path}`, { ...init(), signal: AbortSignal.timeout(20_000) })
+        const response = await fetch(`${asked.url}${path}`, { ...init(), signal: AbortSignal.timeout(20_000) })
         if (response.status !== 503) return response
         await new Promise((resolve) => setTimeout(resolve, 100))
       } catch (error) {
-        if (isAlive(server)) await new Promise((resolve) => setTimeout(resolve, 50))
-        if (isAlive(server)) throw error
+        // Another request may have brought it back already.
+        if (isAlive(asked)) await new Promise((resolve) => setTimeout(resolve, 50))
+        if (isAlive(asked)) throw error
         await revive()
       }
     }
@@ -75,8 +102,12 @@ export async function startServerUnderFire(options: {
     get deaths() {
       return deaths
     },
+    reached,
     request,
-    kill: () => server.kill(),
+    kill: () => {
+      fault = undefined
+      server.kill()
+    },
     revive,
     stop: () => server.stop(),
   }

@@ -18,7 +18,8 @@ export async function problemsOf(evidence: Evidence): Promise<string[]> {
   await waitForRest(evidence)
   const problems = await Promise.all([
     storedProblems(evidence),
-    logProblems(evidence),
+    densityProblems(evidence.databaseUrl),
+    announcementProblems(evidence),
     socketProblems(evidence),
     mailProblems(evidence),
     leftoverProblems(evidence),
@@ -36,12 +37,12 @@ async function waitForRest({ databaseUrl, server, client, work, until }: Evidenc
   await until(`the socket has heard of position ${head}`, async () => client.position >= head, server)
 }
 
-async function isSequenced(url: string): Promise<boolean> {
+export async function isSequenced(url: string): Promise<boolean> {
   const waiting = 'SELECT count(*) FROM outbox o WHERE NOT EXISTS (SELECT 1 FROM changes c WHERE c.id = o.id)'
   return (await count(url, waiting)) === 0
 }
 
-const WAITING = 'SELECT count(*) FROM deliveries'
+export const WAITING = 'SELECT count(*) FROM deliveries'
 const FINISHED = `SELECT (SELECT count(*) FROM deliveries_succeeded) + (SELECT count(*) FROM deliveries_failed) AS count`
 
 /** One mail per created product; one for an upload that created nothing, and one for an import as a whole. */
@@ -62,13 +63,18 @@ async function storedProblems({ databaseUrl, acknowledged }: Evidence): Promise<
   ]
 }
 
-/** Positions are dense, and each stored product is announced by exactly one change. */
-async function logProblems({ databaseUrl }: Evidence): Promise<string[]> {
+/** Positions are dense. */
+export async function densityProblems(databaseUrl: string): Promise<string[]> {
   const [bounds] = await onServer<{ first: string; last: string; count: string }>(
     databaseUrl,
     'SELECT min(position) AS first, max(position) AS last, count(*) FROM changes',
   )
   const isDense = Number(bounds!.last) - Number(bounds!.first) + 1 === Number(bounds!.count)
+  return isDense ? [] : [`the log has a hole between ${bounds!.first} and ${bounds!.last}`]
+}
+
+/** Each stored product is announced by exactly one change. */
+async function announcementProblems({ databaseUrl }: Evidence): Promise<string[]> {
   const announced = await onServer<{ id: string; times: string }>(
     databaseUrl,
     `SELECT p.id, count(a.id) AS times
@@ -77,10 +83,7 @@ async function logProblems({ databaseUrl }: Evidence): Promise<string[]> {
          FROM changes WHERE topic = 'catalog.products.imported') a ON a.id = p.id::text
       GROUP BY p.id HAVING count(a.id) <> 1`,
   )
-  return [
-    ...(isDense ? [] : [`the log has a hole between ${bounds!.first} and ${bounds!.last}`]),
-    ...announced.map((row) => `product ${row.id} is announced ${row.times} times`),
-  ]
+  return announced.map((row) => `product ${row.id} is announced ${row.times} times`)
 }
 
 /** The socket heard every change after its first position, once, in order, and nothing else. */
@@ -111,7 +114,7 @@ async function mailProblems({ databaseUrl, mail, work, server }: Evidence): Prom
   ]
 }
 
-async function leftoverProblems({ databaseUrl }: Evidence): Promise<string[]> {
+export async function leftoverProblems({ databaseUrl }: { databaseUrl: string }): Promise<string[]> {
   const parked = await count(databaseUrl, 'SELECT count(*) FROM parked_changes')
   const failed = await count(databaseUrl, 'SELECT count(*) FROM deliveries_failed')
   return [
@@ -121,7 +124,7 @@ async function leftoverProblems({ databaseUrl }: Evidence): Promise<string[]> {
 }
 
 /** Members of `left` that `right` does not have, counted: a second occurrence needs a second partner. */
-function without(left: readonly string[], right: readonly string[]): string[] {
+export function without(left: readonly string[], right: readonly string[]): string[] {
   const counts = new Map<string, number>()
   for (const word of right) counts.set(word, (counts.get(word) ?? 0) + 1)
   return left.filter((word) => {
@@ -131,7 +134,7 @@ function without(left: readonly string[], right: readonly string[]): string[] {
   })
 }
 
-async function count(url: string, text: string): Promise<number> {
+export async function count(url: string, text: string): Promise<number> {
   const [row] = await onServer<{ count: string }>(url, text)
   return Number(row!.count)
 }

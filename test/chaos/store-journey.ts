@@ -1,0 +1,129 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as wait } from 'node:timers/promises'
+
+import { makeBuyers, type Buyer } from '../races/buyers.ts'
+import type { PutIn } from '../races/stock-invariant.ts'
+import { until, type Outcome } from './journey.ts'
+import { startMailReceiver } from './mail-receiver.ts'
+import type { FaultPoint } from './points.ts'
+import { startRedis } from './redis-server.ts'
+import { startServerUnderFire, type ServerUnderFire } from './server-under-fire.ts'
+import { shop, type Diary, type Shop, type Shopper } from './shoppers.ts'
+import { storeProblems } from './verify-store.ts'
+
+/** Short, so that orders expire while others are placed. */
+const WINDOW_SECONDS = 2
+const SHOPPERS = 10
+/** A point of a sweep waits for an order to expire and for the sweep. */
+const REACH_LIMIT_MS = 20_000
+/** One product that lasts and one that is soon sold out. */
+const STOCK: readonly Record<string, number>[] = [
+  { S: 100_000, M: 100_000 },
+  { S: 20, M: 10 },
+]
+
+export interface StoreOutcome extends Outcome {
+  /** Names of the points that killed. */
+  reached: string[]
+}
+
+/** Customers shop while the server kills itself at one point after the other; then everything comes to rest and is counted. */
+export function runStorePoints(
+  folder: string,
+  databaseUrl: string,
+  points: readonly FaultPoint[],
+): Promise<StoreOutcome> {
+  const faults = points.map(({ name, passes }) => `${name}:${1 + Math.floor(Math.random() * passes)}`)
+  return storeJourney({ folder, databaseUrl, faults, duringWork: (server) => untilReached(server, faults) })
+}
+
+/** The same with kill -9 from outside, several times, each after a random time. */
+export function runStoreKills(
+  folder: string,
+  databaseUrl: string,
+  kills: number,
+  maxMs: number,
+): Promise<StoreOutcome> {
+  const duringWork = async (server: ServerUnderFire): Promise<void> => {
+    for (let n = 0; n < kills; n++) {
+      await wait(Math.random() * maxMs)
+      server.kill()
+      await server.revive()
+    }
+  }
+  return storeJourney({ folder, databaseUrl, faults: [], duringWork })
+}
+
+/** Waits until the server has died of every fault in turn; one that is not reached in time is passed over. */
+async function untilReached(server: ServerUnderFire, faults: readonly string[]): Promise<void> {
+  for (let deaths = 1; deaths <= faults.length; deaths++) {
+    const limit = Date.now() + REACH_LIMIT_MS
+    while (server.deaths < deaths && Date.now() < limit) {
+      await server.revive()
+      await wait(20)
+    }
+    if (server.deaths < deaths) server.kill()
+    await server.revive()
+  }
+}
+
+interface StoreJourney {
+  folder: string
+  databaseUrl: string
+  faults: readonly string[]
+  duringWork: (server: ServerUnderFire) => Promise<void>
+}
+
+async function storeJourney({ folder, databaseUrl, faults, duringWork }: StoreJourney): Promise<StoreOutcome> {
+  const mail = await startMailReceiver()
+  const redis = await startRedis(folder)
+  const env = {
+    SMTP_URL: mail.url,
+    CONFIRM_WINDOW_SECONDS: String(WINDOW_SECONDS),
+    ...(redis === undefined ? {} : { REDIS_URL: redis.url }),
+  }
+  // The first start makes the tables; the faults wait for those who shop.
+  await (await startServerUnderFire({ folder, databaseUrl })).stop()
+  const [staff] = await makeBuyers(databaseUrl, 1, { areStaff: true })
+  const [seller, ...customers] = await makeBuyers(databaseUrl, SHOPPERS + 1)
+  const server = await startServerUnderFire({ folder, databaseUrl, faults, env })
+  try {
+    const { variants, putIn } = await openShop(server, seller!)
+    const diary: Diary = { placed: [], told: [], unanswered: new Map(), problems: [] }
+    const place: Shop = { server, databaseUrl, staff: staff!, variants, diary }
+    const shoppers = customers.map((buyer, n): Shopper => ({ ...buyer, way: n % 2 === 0 ? 'orders' : 'bag' }))
+    let isOpen = true
+    const shopping = shoppers.map((shopper) => shop(place, shopper, () => isOpen))
+    await Promise.race([duringWork(server), Promise.all(shopping)]).finally(() => (isOpen = false))
+    await Promise.all(shopping)
+    await server.revive()
+    const evidence = { databaseUrl, server, shoppers, seller: seller!, diary, putIn, redisUrl: redis?.url, mail, until }
+    return { deaths: server.deaths, reached: server.reached.map(nameOf), problems: await storeProblems(evidence) }
+  } finally {
+    await server.stop()
+    await redis?.stop()
+    await mail.close()
+  }
+}
+
+async function openShop(server: ServerUnderFire, seller: Buyer): Promise<Pick<Shop, 'variants'> & { putIn: PutIn }> {
+  const putIn: Record<string, Record<string, number>> = {}
+  for (const stock of STOCK) {
+    const key = randomUUID()
+    const response = await server.request('/api/products/', () => ({
+      method: 'POST',
+      headers: { ...seller.headers, 'content-type': 'application/json', 'idempotency-key': key },
+      body: JSON.stringify({ title: 'A thing', description: 'Wanted by many.', price: 1250, stock }),
+    }))
+    if (response.status !== 201) throw new Error(`a product was answered with ${response.status}`)
+    putIn[((await response.json()) as { id: string }).id] = stock
+  }
+  const variants = Object.entries(putIn).flatMap(([productId, stock]) =>
+    Object.keys(stock).map((variant) => ({ productId, variant })),
+  )
+  return { variants, putIn }
+}
+
+function nameOf(fault: string): string {
+  return fault.split(':')[0]!
+}
