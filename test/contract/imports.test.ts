@@ -66,6 +66,17 @@ describe('POST /api/imports/', () => {
   })
 
   it.each([
+    ['well-formed feed while it arrives', feed(item('d-1')), 'succeeded', true],
+    ['compressed feed behind its arrival', gzipSync(feed(item('d-2'))), 'succeeded', false],
+    ['feed that breaks off again, to say where', feed(item('d-3')).slice(0, -2), 'failed', false],
+  ])('checks a %s', async (_, body, state, isChecked) => {
+    const job = (await bench.post(body)).json<Import>()
+
+    expect(job['bytes_checked']).toBe(isChecked ? job['bytes_total'] : 0)
+    expect(await bench.ended(job.id)).toMatchObject({ state, created: state === 'succeeded' ? 1 : 0 })
+  })
+
+  it.each([
     ['an empty form', () => form()],
     ['a text field', () => form(fieldPart('file', 'null'))],
   ])('refuses %s', async (_, make) => {

@@ -38,15 +38,15 @@ async function receiveFile(raw: IncomingMessage, spool: SpoolFile, maxBytes: num
   for await (const chunk of raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     received += chunk.length
     if (received > maxBytes) throw new PayloadTooLargeError()
-    for (const bytes of collector.take(chunk)) await spool.write(bytes)
+    for (const bytes of await collector.take(chunk)) await spool.write(bytes)
   }
   return collector.end()
 }
 
 interface FileCollector {
   /** The pieces of the file in this chunk of the body. */
-  take(chunk: Buffer): Buffer[]
-  end(): ReceivedFile
+  take(chunk: Buffer): Promise<Buffer[]>
+  end(): Promise<ReceivedFile>
 }
 
 function collectFile(contentType: string): FileCollector {
@@ -71,9 +71,9 @@ function collectFile(contentType: string): FileCollector {
   })
 
   /** Nothing of a file is kept that cannot be a feed, but it is read on, so that the client hears the reason. */
-  function follow(work: () => void): void {
+  async function follow(work: () => void | Promise<void>): Promise<void> {
     try {
-      work()
+      await work()
     } catch (thrown) {
       if (!isFeedError(thrown)) throw thrown
       error ??= thrown
@@ -81,16 +81,16 @@ function collectFile(contentType: string): FileCollector {
   }
 
   return {
-    take(chunk) {
+    async take(chunk) {
       pieces = []
       parser.write(chunk)
-      follow(() => pieces.forEach((bytes) => check.write(bytes)))
+      for (const bytes of pieces) if (error === undefined) await follow(() => check.write(bytes))
       return error === undefined ? pieces : []
     },
-    end() {
+    async end() {
       parser.end()
       if (fileName === undefined) throw new InvalidError('No file provided')
-      if (error === undefined) follow(() => check.end())
+      if (error === undefined) await follow(() => check.end())
       return { fileName, error }
     },
   }

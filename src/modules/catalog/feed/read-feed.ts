@@ -12,25 +12,33 @@ export type { FeedEntry, FeedProblem } from './item-reader.ts'
 const MIN_PIECE_BYTES = 2 * 1024
 const MAX_PIECE_BYTES = 32 * 1024
 const PIECE_MS = 1
-/** After this long other requests get their turn. */
-const BREATH_MS = 3
+/** After this long in one turn of the event loop others get theirs. */
+const TURN_MS = 3
 const BATCH_ITEMS = 1_000
 /** A batch ends early after so many bytes of the file: texts of its items may keep alive the chunks they were cut from. */
 const BATCH_BYTES = 8 * 1024 * 1024
 
 export interface WellFormedCheck {
-  write(chunk: Buffer): void
+  write(chunk: Buffer): Promise<void>
   end(): void
 }
 
 /** Follows a document while it arrives; `write` and `end` throw FeedError where it stops being well-formed. */
 export function checkWellFormed(): WellFormedCheck {
-  return createXmlReader()
+  const parser = createPacedParser()
+  return {
+    write: async (chunk) => {
+      for await (const _ of parser.write(chunk)) continue
+    },
+    end: () => parser.end(),
+  }
 }
 
-/** Checks a whole stored document without ever holding the event loop for long. Throws FeedError. */
+/** Checks a whole stored document. Throws FeedError. */
 export async function requireWellFormed(source: AsyncIterable<Buffer>): Promise<void> {
-  for await (const _ of parse(source)) continue
+  const check = checkWellFormed()
+  for await (const chunk of source) await check.write(chunk)
+  check.end()
 }
 
 export interface ReadOptions {
@@ -50,37 +58,59 @@ export async function* readFeed(source: AsyncIterable<Buffer>, options: ReadOpti
   let batchBytes = 0
   const handlers = createItemReader({ skipItems: options.skipItems ?? 0, onItem: (entry) => entries.push(entry) })
 
-  for await (const bytes of parse(source, handlers)) {
-    batchBytes += bytes
-    while (entries.length >= batchItems || (batchBytes >= BATCH_BYTES && entries.length > 0)) {
-      yield entries.splice(0, batchItems)
-      batchBytes = 0
+  const parser = createPacedParser(handlers)
+  for await (const chunk of source) {
+    for await (const bytes of parser.write(chunk)) {
+      batchBytes += bytes
+      while (entries.length >= batchItems || (batchBytes >= BATCH_BYTES && entries.length > 0)) {
+        yield entries.splice(0, batchItems)
+        batchBytes = 0
+      }
     }
   }
+  parser.end()
   if (entries.length > 0) yield entries
 }
 
-/** Parses piece by piece and yields the size of each. */
-async function* parse(source: AsyncIterable<Buffer>, handlers?: XmlHandlers): AsyncGenerator<number> {
+interface PacedParser {
+  /** Parses a chunk piece by piece and yields the size of each. */
+  write(chunk: Buffer): AsyncGenerator<number>
+  end(): void
+}
+
+function createPacedParser(handlers?: XmlHandlers): PacedParser {
   const reader = createXmlReader(handlers)
   let pieceBytes = MIN_PIECE_BYTES
-  let since = performance.now()
-  for await (const chunk of source) {
-    for (let at = 0; at < chunk.length;) {
-      const piece = chunk.subarray(at, at + pieceBytes)
-      at += piece.length
-      const began = performance.now()
-      reader.write(piece)
-      const isSlow = performance.now() - began > PIECE_MS
-      pieceBytes = isSlow ? Math.max(pieceBytes / 4, MIN_PIECE_BYTES) : Math.min(pieceBytes * 2, MAX_PIECE_BYTES)
-      yield piece.length
-      if (performance.now() - since < BREATH_MS) continue
-      await new Promise((resolve) => setImmediate(resolve))
-      since = performance.now()
-    }
+  return {
+    async *write(chunk) {
+      for (let at = 0; at < chunk.length;) {
+        const piece = chunk.subarray(at, at + pieceBytes)
+        at += piece.length
+        const began = performance.now()
+        reader.write(piece)
+        const isSlow = performance.now() - began > PIECE_MS
+        pieceBytes = isSlow ? Math.max(pieceBytes / 4, MIN_PIECE_BYTES) : Math.min(pieceBytes * 2, MAX_PIECE_BYTES)
+        yield piece.length
+        if (performance.now() - turnBegan >= TURN_MS) await nextTurn()
+      }
+    },
+    end: () => reader.end(),
   }
-  reader.end()
-  yield 0
+}
+
+let turnBegan = 0
+let turn: Promise<void> | undefined
+
+/** One turn for all parsers of this process together: many uploads at once hold the event loop little longer than one. */
+function nextTurn(): Promise<void> {
+  turn ??= new Promise((resolve) => {
+    setImmediate(() => {
+      turn = undefined
+      turnBegan = performance.now()
+      resolve()
+    })
+  })
+  return turn
 }
 
 export function isFeedError(error: unknown): error is FeedError {

@@ -294,10 +294,10 @@ describe('documents that are refused', () => {
     })
   })
 
-  it('the same when the check follows the bytes as they arrive', () => {
+  it('the same when the check follows the bytes as they arrive', async () => {
     const check = checkWellFormed()
 
-    check.write(Buffer.from('<rss>'))
+    await check.write(Buffer.from('<rss>'))
 
     expect(() => check.end()).toThrow('unclosed tag: rss')
   })

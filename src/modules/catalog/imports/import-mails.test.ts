@@ -32,7 +32,14 @@ async function endedImport(ending: Ending, dryRun = false): Promise<Change> {
   const id = newId()
   await server.db.transaction(async (tx) => {
     const who = { ownerId: seller.userId, username: 'seller <b>', email: seller.email, fileName: 'feed.xml' }
-    const kind = { mode: 'create', dryRun, isCompressed: false, bytesTotal: 9, requestedAt: NOW } as const
+    const kind = {
+      mode: 'create',
+      dryRun,
+      isCompressed: false,
+      isChecked: false,
+      bytesTotal: 9,
+      requestedAt: NOW,
+    } as const
     await insertImport(tx, { id, ...who, ...kind })
     await saveCheckpoint(tx, id, {
       itemsRead: 203,

@@ -46,6 +46,7 @@ export interface NewImport {
   dryRun: boolean
   isCompressed: boolean
   bytesTotal: number
+  isChecked: boolean
   requestedAt: Timestamp
 }
 
@@ -61,9 +62,10 @@ const columns = sql`
 export async function insertImport(tx: Tx, row: NewImport): Promise<ImportRow> {
   const inserted = await tx.row<ImportRow>(sql`
     INSERT INTO imports
-      (id, owner_id, username, email, file_name, mode, dry_run, state, is_compressed, bytes_total, requested_at)
+      (id, owner_id, username, email, file_name, mode, dry_run, state, is_compressed, bytes_total, is_checked, bytes_checked,
+       requested_at)
     VALUES (${row.id}, ${row.ownerId}, ${row.username}, ${row.email}, ${row.fileName}, ${row.mode}, ${row.dryRun}, 'queued',
-      ${row.isCompressed}, ${row.bytesTotal}, ${row.requestedAt})
+      ${row.isCompressed}, ${row.bytesTotal}, ${row.isChecked}, ${row.isChecked ? row.bytesTotal : 0}, ${row.requestedAt})
     RETURNING ${columns}`)
   return inserted!
 }

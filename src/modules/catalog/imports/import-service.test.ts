@@ -257,7 +257,7 @@ describe('sweeps', () => {
     const what = { id, ownerId: seller.userId, username: 'x', email: null, fileName: 'f', mode: 'create' as const }
     const requestedAt = toTimestamp(new Date(Date.now() - 25 * 3_600_000))
     await server.db.transaction((tx) =>
-      insertImport(tx, { ...what, dryRun: false, isCompressed: false, bytesTotal: 1, requestedAt }),
+      insertImport(tx, { ...what, dryRun: false, isCompressed: false, isChecked: false, bytesTotal: 1, requestedAt }),
     )
     const one = worker()
     await one.start()

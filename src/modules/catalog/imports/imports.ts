@@ -37,6 +37,7 @@ export async function requestImport(
     dryRun: options.dryRun,
     isCompressed: feed.isCompressed,
     bytesTotal: feed.bytesTotal,
+    isChecked: feed.isChecked,
     requestedAt: toTimestamp(now),
   })
   await recordImport(tx, importRequested, job)

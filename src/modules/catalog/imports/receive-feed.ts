@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 
 import { InvalidError, PayloadTooLargeError, SoukError } from '../../../platform/errors.ts'
 import { newId } from '../../../platform/ids.ts'
+import { checkWellFormed, isFeedError } from '../feed/read-feed.ts'
 import { createMultipartParser, MultipartError } from '../multipart.ts'
 import type { Spool, SpoolFile } from './spool.ts'
 import { createSizeMeter, type SizeMeter } from './unpacked-size.ts'
@@ -13,6 +14,8 @@ export interface ReceivedFeed {
   fileName: string
   isCompressed: boolean
   bytesTotal: number
+  /** Whether it is known to be well-formed; one that is compressed, or is not, is looked at again by whoever imports it. */
+  isChecked: boolean
   /** Text fields of a multipart body. */
   fields: Readonly<Record<string, string>>
 }
@@ -47,27 +50,56 @@ export async function receiveFeed(
 
 interface Sink {
   write(chunk: Buffer): Promise<void>
-  end(): Promise<{ id: string; file: SpoolFile; isCompressed: boolean; bytesTotal: number }>
+  end(): Promise<Omit<ReceivedFeed, 'fileName' | 'fields'>>
   discard(): Promise<void>
 }
 
 function createSink(spool: Spool, maxBytes: number): Sink {
   const id = newId()
   const meter: SizeMeter = createSizeMeter(maxBytes)
+  const check = createCheck()
   let file: SpoolFile | undefined
   return {
     write: async (chunk) => {
       file ??= await spool.create(id)
       await meter.write(chunk)
+      await check.write(chunk)
       await file.write(chunk)
     },
     end: async () => {
       file ??= await spool.create(id)
-      return { id, file, ...(await meter.end()) }
+      return { id, file, ...(await meter.end()), isChecked: check.end() }
     },
     discard: async () => {
       meter.abort()
       await file?.discard()
+    },
+  }
+}
+
+/**
+ * Follows the feed as it arrives, so that importing it need not read it twice. Not inside gzip: there a few bytes sent would cost any amount
+ * of work.
+ */
+function createCheck() {
+  const check = checkWellFormed()
+  let isSound = true
+  const note = (error: unknown): void => {
+    if (!isFeedError(error)) throw error
+    isSound = false
+  }
+  return {
+    write: async (chunk: Buffer): Promise<void> => {
+      if (isSound) await check.write(chunk).catch(note)
+    },
+    /** Whether the whole document is well-formed. */
+    end: (): boolean => {
+      try {
+        if (isSound) check.end()
+      } catch (error) {
+        note(error)
+      }
+      return isSound
     },
   }
 }

@@ -20,7 +20,14 @@ const nothing = { bytesRead: 0, created: 0, updated: 0, unchanged: 0, existing: 
 it('ends a report at its limit and goes on counting', async () => {
   const { userId: ownerId, username, email } = await server.signUp()
   const id = newId()
-  const what = { mode: 'create', dryRun: true, isCompressed: false, bytesTotal: 1, fileName: 'f' } as const
+  const what = {
+    mode: 'create',
+    dryRun: true,
+    isCompressed: false,
+    isChecked: false,
+    bytesTotal: 1,
+    fileName: 'f',
+  } as const
   const requestedAt = '2026-01-31T09:15:02.123456Z'
 
   await server.db.transaction(async (tx) => {
