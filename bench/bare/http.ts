@@ -1,5 +1,5 @@
 // The bare limit of an endpoint: node:http and pg doing the statements that Souk was seen to send for it, and nothing else.
-// Usage: http.ts <database url> <file with [{text, values}]>; prints its address.
+// Usage: http.ts <database url> <file with {path: [[{text, values}]]}>; prints its address. The lists of a path, one per request, are taken in turn.
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 
@@ -11,11 +11,14 @@ interface Statement {
 }
 
 const [databaseUrl, file] = process.argv.slice(2)
-const statements = JSON.parse(readFileSync(file!, 'utf8')) as Statement[]
+const requests = JSON.parse(readFileSync(file!, 'utf8'), reviveBuffer) as Record<string, Statement[][]>
 const pool = new pg.Pool({ connectionString: databaseUrl, max: 10, options: '-c jit=off' })
+const names = new Map<string, string>()
+let received = 0
 
-const server = createServer((_request, response) => {
-  answer().then(
+const server = createServer((request, response) => {
+  const lists = requests[request.url!]!
+  answer(lists[received++ % lists.length]!).then(
     (body) => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
       response.end(body)
@@ -27,13 +30,25 @@ const server = createServer((_request, response) => {
   )
 })
 
-async function answer(): Promise<string> {
+async function answer(statements: readonly Statement[]): Promise<string> {
   let rows: unknown[] = []
-  for (const [index, { text, values }] of statements.entries()) {
-    const result = await pool.query({ name: `s${index}`, text, values })
+  for (const { text, values } of statements) {
+    const result = await pool.query({ name: nameOf(text), text, values })
     rows = result.rows
   }
   return JSON.stringify({ results: rows })
+}
+
+/** Digests are bytes, which JSON writes as an object. */
+function reviveBuffer(_key: string, value: unknown): unknown {
+  const isBuffer = typeof value === 'object' && value !== null && 'type' in value && value.type === 'Buffer'
+  return isBuffer ? Buffer.from((value as unknown as { data: number[] }).data) : value
+}
+
+function nameOf(text: string): string {
+  const name = names.get(text) ?? `s${names.size}`
+  names.set(text, name)
+  return name
 }
 
 server.listen(0, '127.0.0.1', () => {

@@ -1,22 +1,9 @@
 import { join } from 'node:path'
 
-import type { InjectOptions } from 'fastify'
-
+import { besideBare, type Endpoint } from '../support/beside-bare.ts'
 import { writeFeedFile } from '../support/feed.ts'
-import { closedLoop, type LoadTarget } from '../support/load.ts'
-import { startScript } from '../support/processes.ts'
 import { ratioOf, type Measurement, type Scenario, type Sizes } from '../support/scenario.ts'
-import { median } from '../support/stats.ts'
-import {
-  importFeed,
-  openWorkbench,
-  recordStatements,
-  signIn,
-  statementsFile,
-  type Workbench,
-} from '../support/workbench.ts'
-
-const CONNECTIONS = 32
+import { importFeed, openWorkbench, signIn, type Workbench } from '../support/workbench.ts'
 
 /** Reading endpoints beside node:http and pg sending the same statements, at two sizes of catalogue. */
 export const httpScenario: Scenario = {
@@ -53,52 +40,25 @@ async function measureReads(
     await writeFeedFile(feed, products)
     await importFeed(server.url, headers, feed)
     const at = `${products.toLocaleString('en')} products`
-    const compare = (what: string, path: string, atLeast?: number): Promise<Measurement> =>
-      compareWithBare({ bench, databaseUrl, url: server.url, path, headers, sizes, what, atLeast })
-
-    const list = await compare(`list page of 20, ${at}`, '/list-products/?page_size=20', 0.8)
-    const filtered = await compare(`list page filtered by brand, ${at}`, '/list-products/?page_size=20&brand=Prada')
-    const detail = await compare(`product detail, ${at}`, '/product-detail/5_5/')
-    const check = await compare(`token check, ${at}`, '/auth-protected-check/')
-    return { lines: [list, filtered, detail, check], list: list.ours }
+    const endpoint = (what: string, path: string, atLeast?: number): Endpoint => {
+      const plain = { what: `${what}, ${at}`, paths: [path], headers }
+      return atLeast === undefined ? plain : { ...plain, atLeast }
+    }
+    const endpoints = [
+      endpoint('list page of 20', '/list-products/?page_size=20', 0.8),
+      endpoint('list page filtered by brand', '/list-products/?page_size=20&brand=Prada'),
+      endpoint('product detail', '/product-detail/5_5/'),
+      endpoint('token check', '/auth-protected-check/'),
+    ]
+    const lines: Measurement[] = []
+    const side = await besideBare(bench, databaseUrl, server.url, endpoints)
+    try {
+      for (const one of endpoints) lines.push(await side.compare(one, sizes))
+    } finally {
+      await side.stop()
+    }
+    return { lines, list: lines[0]!.ours }
   } finally {
     await server.stop()
   }
-}
-
-interface Comparison {
-  bench: Workbench
-  databaseUrl: string
-  url: string
-  path: string
-  headers: { authorization: string }
-  sizes: Sizes
-  what: string
-  atLeast: number | undefined
-}
-
-/** Ours and bare in turn, so that both see the same weather; the medians are compared. */
-async function compareWithBare(comparison: Comparison): Promise<Measurement> {
-  const { bench, databaseUrl, url, path, headers, sizes, what } = comparison
-  const request: InjectOptions = { method: 'GET', url: path, headers }
-  const statements = await recordStatements(databaseUrl, bench.folder, request)
-  const bare = await startScript('bench/bare/http.ts', [databaseUrl, await statementsFile(bench.folder, statements)])
-  const ours: number[] = []
-  const theirs: number[] = []
-  try {
-    for (let round = 0; round < sizes.rounds; round++) {
-      ours.push(await rate({ url: `${url}${path}`, headers }, sizes))
-      theirs.push(await rate({ url: bare.url }, sizes))
-    }
-  } finally {
-    await bare.stop()
-  }
-  const label = `${what} (${statements.length} statements)`
-  return ratioOf(label, 'requests/s', median(ours), median(theirs), comparison.atLeast)
-}
-
-async function rate(target: LoadTarget, sizes: Sizes): Promise<number> {
-  const result = await closedLoop(target, CONNECTIONS, sizes.seconds)
-  if (result.failures > 0) throw new Error(`${result.failures} requests to ${target.url} failed`)
-  return result.perSecond
 }

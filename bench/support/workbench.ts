@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -71,38 +71,32 @@ export async function signIn(url: string): Promise<{ authorization: string }> {
   return { authorization: `Token ${token}` }
 }
 
-/** The statements that one request sends, in order, seen from inside a server on the same database. */
+/** The statements that each of the requests sends, in order, seen from inside a server on the same database. */
 export async function recordStatements(
   databaseUrl: string,
   folder: string,
-  request: InjectOptions,
-): Promise<Statement[]> {
-  const statements: Statement[] = []
-  let isRecording = false
+  requests: readonly InjectOptions[],
+): Promise<Statement[][]> {
+  let statements: Statement[] | undefined
   const log = pino({ level: 'silent' })
   const config = loadConfig({ DATABASE_URL: databaseUrl, DATA_DIR: folder, SECRET_KEY, LOG_LEVEL: 'silent' })
-  const onStatement = (text: string, values: unknown[]): void => {
-    if (isRecording) statements.push({ text, values })
-  }
+  const onStatement = (text: string, values: unknown[]): void => void statements?.push({ text, values })
   const db = createDb({ url: databaseUrl, poolSize: 2, applicationName: 'souk bench', log, onStatement })
   const souk = await assemble({ config, db, clock: systemClock, log, role: 'api' })
+  const recorded: Statement[][] = []
   try {
-    isRecording = true
-    const response = await souk.app!.inject(request)
-    if (response.statusCode >= 400)
-      throw new Error(`${JSON.stringify(request.url)} answered ${response.statusCode}: ${response.body}`)
-    return statements
+    for (const request of requests) {
+      statements = []
+      const response = await souk.app!.inject(request)
+      if (response.statusCode >= 400)
+        throw new Error(`${JSON.stringify(request.url)} answered ${response.statusCode}: ${response.body}`)
+      recorded.push(statements)
+    }
+    return recorded
   } finally {
     await souk.stop()
     await db.close()
   }
-}
-
-/** Writes statements for `bench/bare/http.ts` and returns the path. */
-export async function statementsFile(folder: string, statements: Statement[]): Promise<string> {
-  const path = join(folder, `statements-${randomBytes(4).toString('hex')}.json`)
-  await writeFile(path, JSON.stringify(statements))
-  return path
 }
 
 export async function onServer<T extends pg.QueryResultRow>(
