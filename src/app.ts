@@ -3,9 +3,10 @@ import { createDelivery } from './delivery/index.ts'
 import { catalog, hideProductsOfUser } from './modules/catalog/index.ts'
 import { createAuthenticate, extendProfiles, identity, onUserDeleted, rightsEnded } from './modules/identity/index.ts'
 import type { Context, Module } from './modules/module.ts'
-import { discardLastBag, orders } from './modules/orders/index.ts'
+import { cancelOrdersOfUser, discardLastBag, orders } from './modules/orders/index.ts'
 import { countProfileFollows, endFollowsOfUser, social } from './modules/social/index.ts'
 import { createHttpServer, idempotencySweep } from './platform/http/server.ts'
+import { systemClock } from './platform/clock.ts'
 import type { App } from './platform/http/app.ts'
 import { connectRedis } from './platform/redis.ts'
 import type { Service } from './platform/service.ts'
@@ -35,6 +36,7 @@ export const topics: readonly Topic[] = modules.flatMap((module) => module.topic
 
 onUserDeleted(hideProductsOfUser)
 onUserDeleted(discardLastBag)
+onUserDeleted((tx, user) => cancelOrdersOfUser(tx, user, systemClock.now()))
 onUserDeleted(endFollowsOfUser)
 extendProfiles(countProfileFollows)
 

@@ -18,7 +18,7 @@ export function loadConfig(
 ): Config {
   const read = settingsReader(env)
   const config = readConfig(read)
-  read.finish(faultsOf(config))
+  read.finish([...faultsTogether(config), ...faultsOf(config)])
   return Object.freeze(config)
 }
 
@@ -55,6 +55,7 @@ function readConfig(read: SettingsReader) {
     /** For crash tests only: a fault point, see platform/fault.ts. */
     fault: read.optionalText('SOUK_FAULT'),
     identity: readIdentity(read),
+    orders: readOrders(read),
     mail: readMail(read),
   } as const
 }
@@ -71,6 +72,15 @@ function readIdentity(read: SettingsReader) {
   } as const
 }
 
+function readOrders(read: SettingsReader) {
+  return {
+    /** Meant for 60 to 300; shorter for trials only. */
+    confirmWindowSeconds: read.integer('CONFIRM_WINDOW_SECONDS', 60, { min: 1, max: 86_400 }),
+    /** What sets payments going: the change log, or the Redis stream of the orders. */
+    paymentEvents: read.choice('PAYMENT_EVENTS', ['log', 'stream'], 'log'),
+  } as const
+}
+
 function readMail(read: SettingsReader) {
   return {
     smtpUrl: read.optionalUrl('SMTP_URL', ['smtp:', 'smtps:']),
@@ -83,6 +93,11 @@ function readMail(read: SettingsReader) {
     attemptTimeoutMs: read.integer('MAIL_ATTEMPT_TIMEOUT_MS', 30 * 60_000, { min: 100 }),
     maxAgeMs: read.integer('MAIL_MAX_AGE_MS', 3 * 3_600_000, { min: 1000 }),
   } as const
+}
+
+/** Settings that do not go together. */
+function faultsTogether({ redisUrl, orders }: Pick<Config, 'redisUrl' | 'orders'>): string[] {
+  return orders.paymentEvents === 'stream' && redisUrl === undefined ? ['PAYMENT_EVENTS=stream needs REDIS_URL'] : []
 }
 
 function processEnvironment(): Environment {
