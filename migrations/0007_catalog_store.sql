@@ -42,16 +42,18 @@ CREATE TABLE product_search (
   text text COLLATE "C" NOT NULL,
   -- The names of its tags likewise.
   tag_names text COLLATE "C" NOT NULL DEFAULT '',
-  -- The distinct words of both; null until they are made, which for products of a feed happens in the background. May hold more.
+  -- The distinct words of both and marks of what else is looked up; null until they are made, which for products of a feed happens in the
+  -- background. May hold more than is true.
   words text[] COLLATE "C"
   -- Texts stay in the row and uncompressed as long as a page can hold them: a walk through documents reads every one.
 ) WITH (toast_tuple_target = 8160);
 CREATE INDEX product_search_updated ON product_search (updated) WHERE state = 'AVAILABLE';
 CREATE INDEX product_search_owner ON product_search (owner_id, updated);
-CREATE INDEX product_search_words ON product_search USING gin (words) WHERE words IS NOT NULL;
+-- A search reads the list of entries that wait to be sorted in from end to end, so it is kept short.
+CREATE INDEX product_search_words ON product_search USING gin (words) WITH (gin_pending_list_limit = 256) WHERE words IS NOT NULL;
 CREATE INDEX product_search_wordless ON product_search (updated) WHERE words IS NULL;
 
 -- Every word of every document, to find those that contain a part or resemble one. Append-only; a word may stand here twice.
 CREATE TABLE search_words (word text COLLATE "C" NOT NULL);
 CREATE INDEX search_words_word ON search_words (word);
-CREATE INDEX search_words_trigrams ON search_words USING gin (word gin_trgm_ops);
+CREATE INDEX search_words_trigrams ON search_words USING gin (word gin_trgm_ops) WITH (gin_pending_list_limit = 256);

@@ -26,6 +26,7 @@ export const faultPoints: readonly FaultPoint[] = [
   { name: 'import-before-batch-commit', work: 'import', passes: 3 },
   { name: 'import-after-batch-commit', work: 'import', passes: 3 },
   { name: 'import-before-finish', work: 'import', passes: 1 },
+  { name: 'search-before-words-commit', work: 'import', passes: 3 },
   { name: 'order-placed-before-commit', work: 'store', passes: 10 },
   { name: 'order-placed-after-commit', work: 'store', passes: 10 },
   { name: 'order-confirmed-before-commit', work: 'store', passes: 8 },

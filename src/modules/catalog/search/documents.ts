@@ -2,7 +2,7 @@ import { arrayLiteral } from '../../../platform/db/array-literal.ts'
 import type { Tx } from '../../../platform/db/db.ts'
 import { sql } from '../../../platform/db/sql.ts'
 import { documentText, SEPARATOR } from './fold.ts'
-import { distinctWords, learnWords } from './words.ts'
+import { documentWords, learnWords } from './words.ts'
 
 interface Source {
   id: string
@@ -16,25 +16,25 @@ interface Source {
  * are found by what they are, or no longer when they are deleted. The caller holds the locks of the products.
  */
 export async function saveSearchDocuments(tx: Tx, productIds: readonly string[]): Promise<void> {
+  if (productIds.length === 0) return
   const sources = await listSources(tx, productIds)
   const ids = arrayLiteral(sources.map((source) => source.id))
   const texts = arrayLiteral(sources.map(documentText))
   const tagNames = arrayLiteral(sources.map((source) => source.tagNames))
   await tx.run(sql`
-    WITH n AS MATERIALIZED (
-      SELECT * FROM unnest(${ids}::uuid[], ${texts}::text[], ${tagNames}::text[]) AS n (id, text, tag_names)
-    ), gone AS (
+    WITH gone AS (
       DELETE FROM product_search WHERE product_id = ANY(${productIds}::uuid[]) AND product_id <> ALL(${ids}::uuid[])
+    ), document AS MATERIALIZED (
+      SELECT p.id AS product_id, p.owner_id, p.state, p.updated, p.price, p.brand, p.condition, p.gender, n.text, n.tag_names
+      FROM unnest(${ids}::uuid[], ${texts}::text[], ${tagNames}::text[]) AS n (id, text, tag_names) JOIN products p USING (id)
     ), saved AS (
       INSERT INTO product_search (product_id, owner_id, state, updated, price, brand, condition, gender, text, tag_names, words)
-      SELECT p.id, p.owner_id, p.state, p.updated, p.price, p.brand, p.condition, p.gender, n.text, n.tag_names,
-        ${distinctWords(sql`n.text || ${SEPARATOR} || n.tag_names`)}
-      FROM n JOIN products p USING (id) ORDER BY p.id
+      SELECT document.*, ${documentWords('document')} FROM document ORDER BY product_id
       ON CONFLICT (product_id) DO UPDATE SET state = excluded.state, updated = excluded.updated, price = excluded.price,
         brand = excluded.brand, condition = excluded.condition, gender = excluded.gender, text = excluded.text,
         tag_names = excluded.tag_names, words = excluded.words
       RETURNING words
-    ) ${learnWords(sql`saved`)}`)
+    ) ${learnWords('saved')}`)
 }
 
 /** A renaming of a tag waits for those who are writing its name into documents, or they for it: none keeps the old one. */

@@ -1,7 +1,9 @@
 const BEYOND_ASCII = /[\u0080-\uffff]/
 /** Accents of Latin, Greek and Cyrillic, points of Hebrew and Arabic. Marks that make another letter elsewhere (か, が) are kept. */
-const ACCENTS =
-  /[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\ufe20-\ufe2f]/g
+const ACCENTS = new RegExp(
+  String.raw`[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1-\u05c2\u05c4-\u05c5\u05c7\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\ufe20-\ufe2f]`,
+  'g',
+)
 /** Letters that Unicode does not take apart, the sigma whose form depends on its place, and the separator, which no text may hold. */
 const LETTERS: Readonly<Record<string, string>> = {
   æ: 'ae',

@@ -1,0 +1,99 @@
+import type { Timestamp } from '../../../platform/clock.ts'
+import { join, sql, type Sql } from '../../../platform/db/sql.ts'
+import { ownerPresent } from '../deleted-owners.ts'
+import { fold } from './fold.ts'
+import { marks } from './words.ts'
+
+/** Which products are wanted; every member that is present narrows them. */
+export interface ProductFilter {
+  /** Title, description or the name of a tag contains it, without case and accents. Empty: no condition. */
+  searchTerm?: string | undefined
+  ownerIds?: readonly string[] | undefined
+  tagId?: string | undefined
+  /** Drafts of the owners as well. */
+  includeDrafts?: boolean | undefined
+  /** Updated before. */
+  before?: Timestamp | undefined
+  brand?: string | undefined
+  condition?: string | undefined
+  gender?: string | undefined
+  /** Both ends belong to the range. */
+  minPrice?: number | undefined
+  maxPrice?: number | undefined
+}
+
+/** Conditions that an index by time serves: documents that meet them are walked through from the newest. */
+export function sourceConditions({ ownerIds, includeDrafts, before }: ProductFilter): Sql {
+  const conditions = [sql`updated < ${before ?? 'infinity'}::timestamptz`, ownerPresent]
+  if (includeDrafts !== true) conditions.push(sql`state = 'AVAILABLE'`)
+  if (ownerIds?.length === 1) conditions.push(sql`owner_id = ${ownerIds[0]}`)
+  else if (ownerIds !== undefined) conditions.push(sql`owner_id = ANY(${ownerIds}::uuid[])`)
+  return join(conditions, ' AND ')
+}
+
+/** Whether there is more to ask of a document than the walk does. */
+export function hasTests(filter: ProductFilter): boolean {
+  const { tagId, brand, condition, gender, minPrice, maxPrice } = filter
+  return (
+    termOf(filter) !== '' || [tagId, brand, condition, gender, minPrice, maxPrice].some((value) => value !== undefined)
+  )
+}
+
+/**
+ * What is asked of each document. Within CASE the planner cannot guess how many pass: its guesses decided, by luck, between a walk that ends
+ * after a page and a look at everything. Absent conditions are NULL parameters, so that there are few different statements.
+ */
+export function testConditions(filter: ProductFilter): Sql {
+  const { tagId, brand, condition, gender, minPrice, maxPrice } = filter
+  const tests: Sql[] = []
+  if ([tagId, brand, condition, gender, minPrice, maxPrice].some((value) => value !== undefined)) {
+    tests.push(
+      isNullOr(brand, sql`brand = ${brand ?? null}`),
+      isNullOr(condition, sql`condition = ${condition ?? null}`),
+      isNullOr(gender, sql`gender = ${gender ?? null}`),
+      sql`price BETWEEN ${minPrice ?? 0}::bigint AND ${maxPrice ?? MAX_PRICE}::bigint`,
+    )
+  }
+  const term = termOf(filter)
+  if (term !== '') tests.push(containsTerm(term))
+  if (tagId !== undefined) tests.push(bearsTag(tagId))
+  return tests.length === 0 ? sql`true` : sql`CASE WHEN ${join(tests, ' AND ')} THEN true ELSE false END`
+}
+
+/** The largest price a number still holds exactly. */
+export const MAX_PRICE = Number.MAX_SAFE_INTEGER
+
+function isNullOr(value: string | undefined, test: Sql): Sql {
+  return sql`(${value ?? null}::text IS NULL OR ${test})`
+}
+
+export function containsTerm(term: string): Sql {
+  const pattern = `%${escapeLike(term)}%`
+  return sql`(text LIKE ${pattern} OR tag_names LIKE ${pattern})`
+}
+
+/** As a value and not with EXISTS, which the planner would answer by hashing all products of the tag. A deleted tag is borne by nothing. */
+function bearsTag(tagId: string): Sql {
+  return sql`(SELECT true FROM tags WHERE id = ${tagId} AND deleted IS NULL)
+    AND (SELECT true FROM product_tags WHERE product_tags.product_id = product_search.product_id AND tag_id = ${tagId})`
+}
+
+/** The marks that the words of a matching document must include. */
+export function marksOf({ tagId, brand, condition, gender }: ProductFilter): string[] {
+  const given: string[] = []
+  if (tagId !== undefined) given.push(marks.tag(tagId))
+  if (brand !== undefined) given.push(marks.brand(brand))
+  if (condition !== undefined) given.push(marks.condition(condition))
+  if (gender !== undefined) given.push(marks.gender(gender))
+  return given
+}
+
+/** The term as documents have it. */
+export function termOf({ searchTerm = '' }: ProductFilter): string {
+  return fold(searchTerm)
+}
+
+/** The text as a literal part of a LIKE pattern. */
+export function escapeLike(text: string): string {
+  return text.replaceAll(/[\\%_]/g, String.raw`\$&`)
+}

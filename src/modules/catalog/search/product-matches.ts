@@ -1,0 +1,96 @@
+import type { Timestamp } from '../../../platform/clock.ts'
+import type { Queryable } from '../../../platform/db/db.ts'
+import { sql, type Sql } from '../../../platform/db/sql.ts'
+import { cutPage, type Page } from '../../../platform/http/paging.ts'
+import { selectProducts, type ProductRow } from '../products/product-rows.ts'
+import { candidateCondition } from './candidate-words.ts'
+import { hasTests, sourceConditions, testConditions, type ProductFilter } from './product-filter.ts'
+
+/** Documents looked at from the newest before an index is asked. A term that one product in a hundred has fills a page with them. */
+const NEAR = 2_000
+
+/** A statement of the newest matches, so many of them and those as old as the last; columns `product_id` and `updated`. */
+export type Matches = (size: number) => Sql
+
+/** The newest products that pass the filter. */
+export async function listNewest(db: Queryable, filter: ProductFilter, pageSize: number): Promise<Page<ProductRow>> {
+  if (filter.ownerIds?.length === 0) return { rows: [], offsetDate: null, hasNext: false }
+  if (!hasTests(filter)) {
+    const isOfMany = (filter.ownerIds?.length ?? 0) > 1
+    return listPage(db, isOfMany ? newestOfOwners(filter) : walk(filter), pageSize)
+  }
+  const near = cutPage(await listRows(db, nearWalk(filter)(pageSize + 1)), pageSize, updatedOf)
+  // A page that older matches follow is complete; of any other, more may lie beyond where the walk ended.
+  if (near.hasNext) return near
+  return listPage(db, await completeMatches(db, filter), pageSize)
+}
+
+/** All matches, found in the way that suits what is looked for. */
+export async function completeMatches(db: Queryable, filter: ProductFilter): Promise<Matches> {
+  const condition = await candidateCondition(db, filter)
+  return condition === undefined ? walk(filter) : candidates(filter, condition)
+}
+
+/** Asks again for more where the page ends among products of one time, beyond which there may be others. */
+async function listPage(db: Queryable, matches: Matches, pageSize: number): Promise<Page<ProductRow>> {
+  for (let size = pageSize + 1; ;) {
+    const rows = await listRows(db, matches(size))
+    const page = cutPage(rows, pageSize, updatedOf)
+    if (page.hasNext || rows.length < size) return page
+    size = rows.length + 1
+  }
+}
+
+async function listRows(db: Queryable, matches: Sql): Promise<ProductRow[]> {
+  return db.rows<ProductRow>(sql`
+    WITH page AS MATERIALIZED (${matches})
+    ${selectProducts} AND p.id = ANY(ARRAY(SELECT product_id FROM page)) ORDER BY p.updated DESC, p.id DESC`)
+}
+
+function updatedOf(row: ProductRow): Timestamp {
+  return row.updated
+}
+
+const newestFirst = (size: number): Sql => sql`ORDER BY updated DESC FETCH FIRST ${size} ROWS WITH TIES`
+
+function walk(filter: ProductFilter): Matches {
+  return (size) => sql`
+    SELECT product_id, updated FROM product_search WHERE ${sourceConditions(filter)} AND ${testConditions(filter)} ${newestFirst(size)}`
+}
+
+function nearWalk(filter: ProductFilter): Matches {
+  return (size) => sql`
+    SELECT product_id, updated FROM (
+      SELECT * FROM product_search WHERE ${sourceConditions(filter)} ORDER BY updated DESC LIMIT ${NEAR}
+    ) product_search WHERE ${testConditions(filter)} ${newestFirst(size)}`
+}
+
+/** Documents whose words are not made yet are looked at one by one. The order comes last, or the planner might walk by time after all. */
+function candidates(filter: ProductFilter, condition: Sql): Matches {
+  const tested = sql`${sourceConditions(filter)} AND ${testConditions(filter)}`
+  return (size) => sql`
+    SELECT product_id, updated FROM (
+      SELECT product_id, updated FROM product_search WHERE ${condition} AND ${tested}
+      UNION ALL
+      SELECT product_id, updated FROM product_search WHERE words IS NULL AND ${tested}
+      OFFSET 0
+    ) matches ${newestFirst(size)}`
+}
+
+/**
+ * For the feed of somebody who follows many: the newest products of all of them belong to those owners whose own newest are the newest, and
+ * of no more owners than products are wanted.
+ */
+function newestOfOwners(filter: ProductFilter): Matches {
+  const { ownerIds = [], before = 'infinity' } = filter
+  const own = sql`owner_id = owner.id AND state = 'AVAILABLE' AND updated < ${before}::timestamptz`
+  return (size) => sql`
+    SELECT product.product_id, product.updated FROM (
+      SELECT owner.id FROM unnest(${ownerIds}::uuid[]) AS owner (id), LATERAL (
+        SELECT updated FROM product_search WHERE ${own} ORDER BY updated DESC LIMIT 1) newest
+      WHERE owner.id NOT IN (SELECT owner_id FROM deleted_owners WHERE finished IS NULL)
+      ORDER BY newest.updated DESC FETCH FIRST ${size} ROWS WITH TIES
+    ) owner, LATERAL (
+      SELECT product_id, updated FROM product_search WHERE ${own} ${newestFirst(size)}) product
+    ORDER BY product.updated DESC FETCH FIRST ${size} ROWS WITH TIES`
+}
