@@ -17,9 +17,20 @@ export function toTimestamp(date: Date): Timestamp {
 
 /** So many microseconds after an instant. */
 export function microsecondsAfter(date: Date, microseconds: number): Timestamp {
-  const milliseconds = date.getTime() + Math.floor(microseconds / 1_000)
-  const rest = String(microseconds % 1_000).padStart(3, '0')
-  return new Date(milliseconds).toISOString().replace('Z', `${rest}Z`)
+  const rest = String(1_000 + (microseconds % 1_000)).slice(1)
+  return `${isoMilliseconds(date.getTime() + Math.floor(microseconds / 1_000))}${rest}Z`
+}
+
+let known = Number.NaN
+let knownText = ''
+
+/** Kept from the last call: thousands of rows share a millisecond, and writing it is most of the work. */
+function isoMilliseconds(milliseconds: number): string {
+  if (milliseconds !== known) {
+    knownText = new Date(milliseconds).toISOString().slice(0, -1)
+    known = milliseconds
+  }
+  return knownText
 }
 
 let lastMicroseconds = 0

@@ -105,7 +105,8 @@ export async function updateRows(tx: Tx, rows: readonly NewFeedProduct[], now: T
  */
 export async function refreshStatistics(db: Db): Promise<void> {
   await db.run(
-    sql`ANALYZE products (feed_id, title, regular_price, brand, condition, gender, owner_id, state), stock_levels`,
+    sql`ANALYZE products (feed_id, title, regular_price, brand, condition, gender, owner_id, state), stock_levels,
+      product_search (owner_id, state, updated, brand, condition, gender)`,
   )
 }
 

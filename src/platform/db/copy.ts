@@ -22,13 +22,15 @@ export function copyRows(tx: Tx, into: string, pieces: Iterable<string>): Promis
 
 export type CopyValue = string | number | boolean | null
 
+const NULL = '\\N'
+
 /** One row in the text format of COPY (PostgreSQL documentation, "COPY", section "Text Format"). */
 export function copyRow(values: readonly CopyValue[]): string {
   let row = ''
   for (let index = 0; index < values.length; index++) {
     if (index > 0) row += '\t'
     const value = values[index]!
-    if (value === null) row += String.raw`\N`
+    if (value === null) row += NULL
     else row += typeof value === 'string' ? escaped(value) : value
   }
   return `${row}\n`

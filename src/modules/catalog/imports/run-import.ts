@@ -69,18 +69,23 @@ async function checkDocument({ db, spool }: ImportRunner, claim: Claim, state: R
 async function storeItems(runner: ImportRunner, claim: Claim, state: RunState): Promise<void> {
   const batches = readBatches(runner.spool, claim, state)
   let nextLook = FIRST_LOOK_ITEMS
+  let look = Promise.resolve()
   try {
     // The next batch is parsed while the database stores this one.
     let next = batches.next()
     for (;;) {
       const { value: batch, done } = await next
-      if (done === true) return
+      if (done === true) return await look
       next = batches.next()
       next.catch(() => undefined)
       if ((await storeBatch(runner, claim, batch)) === 'cancelling') throw new CancelledError()
-      if (batch.entries.at(-1)!.item < nextLook) continue
-      await refreshStatistics(runner.db)
-      nextLook = batch.entries.at(-1)!.item * LOOK_GROWTH
+      const { item } = batch.entries.at(-1)!
+      if (item < nextLook) continue
+      nextLook = item * LOOK_GROWTH
+      // The planner looks while the import goes on; what goes wrong is thrown at the next look or at the end.
+      await look
+      look = refreshStatistics(runner.db)
+      look.catch(() => undefined)
     }
   } finally {
     await batches.return(undefined)
