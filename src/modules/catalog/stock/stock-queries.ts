@@ -14,11 +14,11 @@ export interface Units extends VariantOf {
 }
 
 export interface WantedRow {
-  /** False when the variant is unknown, or its product deleted, withdrawn or hidden: then the rest is null. */
-  isOffered: boolean
-  isFree: boolean
-  /** Units left; null when nothing was taken. */
-  left: number | null
+  /**
+   * Units that are there when these have been taken, negative when there were too few; null when the variant is unknown, or its product
+   * deleted, withdrawn or hidden, as is everything else then.
+   */
+  rest: number | null
   unitPrice: number
   sellerId: string
   title: string
@@ -37,31 +37,27 @@ function units(rows: readonly Units[]): Sql {
 
 /**
  * Takes the units if all of them are free, else none; one row for each that was wanted, in the given order. Whoever changes stock locks its
- * rows in the order of product and variant, so nobody waits in a circle. A row that was waited for is read as it is then, not as it was when
- * the statement began: of two buyers of the last unit the second finds none.
+ * rows in the order of product and variant, so nobody waits in a circle. A row that was waited for is read by FOR UPDATE as it is then, not
+ * as it was when the statement began: of two buyers of the last unit the second finds none. The new value must be made of what was read
+ * there; made of the row to be updated it would first be made of the old one, and that be refused.
  */
 export function takeUnits(tx: Tx, wanted: readonly Units[]): Promise<WantedRow[]> {
   return tx.rows<WantedRow>(sql`
     WITH wanted AS MATERIALIZED (${units(wanted)}
     ), locked AS MATERIALIZED (
-      SELECT w.place, s.product_id, s.variant, w.quantity, s.quantity >= w.quantity AS is_free, p.price, p.owner_id, p.title
+      SELECT w.place, s.product_id, s.variant, s.quantity - w.quantity AS rest, p.price, p.owner_id, p.title
       FROM wanted w
       JOIN stock_levels s ON s.product_id = w.product_id AND s.variant = w.variant
       JOIN products p ON p.id = s.product_id
       WHERE p.state = 'AVAILABLE' AND p.${ownerPresent}
       ORDER BY s.product_id, s.variant FOR UPDATE OF s
     ), taken AS (
-      UPDATE stock_levels s SET quantity = s.quantity - l.quantity
-      FROM locked l
+      UPDATE stock_levels s SET quantity = l.rest FROM locked l
       WHERE s.product_id = l.product_id AND s.variant = l.variant
-        AND (SELECT count(*) FILTER (WHERE is_free) FROM locked) = (SELECT count(*) FROM wanted)
-      RETURNING s.product_id, s.variant, s.quantity AS left
+        AND (SELECT count(*) FILTER (WHERE rest >= 0) FROM locked) = (SELECT count(*) FROM wanted)
     )
-    SELECT l.place IS NOT NULL AS "isOffered", coalesce(l.is_free, false) AS "isFree", taken.left, l.price AS "unitPrice",
-      l.owner_id AS "sellerId", l.title
-    FROM wanted w LEFT JOIN locked l USING (place)
-    LEFT JOIN taken ON taken.product_id = l.product_id AND taken.variant = l.variant
-    ORDER BY w.place`)
+    SELECT l.rest, l.price AS "unitPrice", l.owner_id AS "sellerId", l.title
+    FROM wanted w LEFT JOIN locked l USING (place) ORDER BY w.place`)
 }
 
 export interface RestockedRow extends VariantOf {
@@ -80,7 +76,7 @@ export function addUnits(tx: Tx, given: readonly Units[]): Promise<RestockedRow[
       JOIN products p ON p.id = s.product_id AND p.state <> 'DELETED'
       ORDER BY s.product_id, s.variant FOR UPDATE OF s
     ), added AS (
-      UPDATE stock_levels s SET quantity = least(s.quantity + l.quantity, 2147483647)
+      UPDATE stock_levels s SET quantity = least(l.before + l.quantity, 2147483647)
       FROM locked l WHERE s.product_id = l.product_id AND s.variant = l.variant
     )
     SELECT product_id AS "productId", variant, owner_id AS "sellerId", state

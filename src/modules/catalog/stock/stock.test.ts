@@ -1,37 +1,20 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 
 import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.ts'
-import { sql } from '../../../platform/db/sql.ts'
 import { newId } from '../../../platform/ids.ts'
+import { insertProduct, insertSeller, stockOf } from './stock.fixture.ts'
 import { describeOffers, returnStock, takeStock, type StockLine } from './stock.ts'
 
 let database: TestDatabase
 let sellerId: string
 
 beforeAll(async () => {
-  database = await createTestDatabase({ poolSize: 30 })
-  sellerId = newId()
-  await database.db.run(sql`INSERT INTO users (id, username, password_hash) VALUES (${sellerId}, ${sellerId}, '')`)
+  database = await createTestDatabase()
+  sellerId = await insertSeller(database)
 })
 afterAll(() => database.drop())
 
-async function product(stock: Record<string, number>, state = 'AVAILABLE'): Promise<string> {
-  const id = newId()
-  await database.db.run(sql`
-    INSERT INTO products (id, owner_id, title, description, price, state, created, updated)
-    VALUES (${id}, ${sellerId}, 'Shirt', 'Light', 1999, ${state}, now(), now())`)
-  for (const [variant, quantity] of Object.entries(stock)) {
-    await database.db.run(sql`INSERT INTO stock_levels VALUES (${id}, ${variant}, ${quantity})`)
-  }
-  return id
-}
-
-async function stockOf(productId: string): Promise<Record<string, number>> {
-  const rows = await database.db.rows<{ variant: string; quantity: number }>(sql`
-    SELECT variant, quantity FROM stock_levels WHERE product_id = ${productId} ORDER BY variant`)
-  return Object.fromEntries(rows.map((row) => [row.variant, row.quantity]))
-}
-
+const product = (stock: Record<string, number>, state?: string) => insertProduct(database, sellerId, stock, state)
 const take = (...lines: StockLine[]) => database.db.transaction((tx) => takeStock(tx, lines))
 
 it('takes the units of every line and says at what price', async () => {
@@ -52,8 +35,8 @@ it('takes the units of every line and says at what price', async () => {
       { productId: b, variant: 'default', quantity: 2, ...line },
     ],
   })
-  expect(await stockOf(a)).toEqual({ S: 3, M: 1 })
-  expect(await stockOf(b)).toEqual({ default: 0 })
+  expect(await stockOf(database, a)).toEqual({ S: 3, M: 1 })
+  expect(await stockOf(database, b)).toEqual({ default: 0 })
 })
 
 it('takes nothing when one line is short', async () => {
@@ -66,8 +49,8 @@ it('takes nothing when one line is short', async () => {
   )
 
   expect(short).toEqual({ result: 'short', short: [{ productId: b, variant: 'default' }] })
-  expect(await stockOf(a)).toEqual({ S: 5 })
-  expect(await stockOf(b)).toEqual({ default: 3 })
+  expect(await stockOf(database, a)).toEqual({ S: 5 })
+  expect(await stockOf(database, b)).toEqual({ default: 3 })
 })
 
 it('takes nothing and names the pairs that cannot be ordered', async () => {
@@ -88,7 +71,7 @@ it('takes nothing and names the pairs that cannot be ordered', async () => {
       [draft, 'default'],
     ],
   })
-  expect(await stockOf(a)).toEqual({ S: 5 })
+  expect(await stockOf(database, a)).toEqual({ S: 5 })
 })
 
 it.each([2_147_483_648, Number.MAX_SAFE_INTEGER, 1e300, Number.MAX_VALUE])(
@@ -115,7 +98,7 @@ it('gives units back to the variants that are left, up to the largest number the
     ]),
   )
 
-  expect(await stockOf(a)).toEqual({ M: 2_147_483_647, S: 1 })
+  expect(await stockOf(database, a)).toEqual({ M: 2_147_483_647, S: 1 })
 })
 
 it('describes what can be ordered, in the order asked', async () => {

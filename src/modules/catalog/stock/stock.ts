@@ -32,15 +32,15 @@ export async function takeStock(tx: Tx, lines: readonly StockLine[]): Promise<Ta
   const rows = await takeUnits(tx, sums)
   const wanted = sums.map((units, place) => ({ ...units, ...rows[place]! }))
 
-  const missing = wanted.filter((row) => !row.isOffered)
+  const missing = wanted.filter((row) => row.rest === null)
   if (missing.length > 0) return { result: 'missing', missing: missing.map((row) => [row.productId, row.variant]) }
-  const short = wanted.filter((row) => !row.isFree)
+  const short = wanted.filter((row) => (row.rest ?? 0) < 0)
   if (short.length > 0)
     return { result: 'short', short: short.map(({ productId, variant }) => ({ productId, variant })) }
 
   await recordSoldOut(
     tx,
-    wanted.filter((row) => row.left === 0),
+    wanted.filter((row) => row.rest === 0),
   )
   const taken = lines.map((line, index) => {
     const { unitPrice, sellerId, title } = rows[placeOf[index]!]!
