@@ -71,16 +71,22 @@ interface DeletedRow {
   state: string
 }
 
-/** The counts were lowered when the products were hidden, so they are left alone here. */
+/**
+ * The counts were lowered when the products were hidden, so they are left alone here. Stock rows are locked in the order of everybody who
+ * takes units, and products so that the lines of an order may still refer to them: neither waits in a circle with an order.
+ */
 async function deleteSelected(tx: Tx, ownerId: string, condition: Sql, now: Date): Promise<number> {
   const rows = await tx.rows<DeletedRow>(sql`
     WITH chosen AS MATERIALIZED (
-      SELECT id, feed_id, state FROM products WHERE deleted IS NULL AND ${condition} ORDER BY id FOR UPDATE
+      SELECT id, feed_id, state FROM products WHERE deleted IS NULL AND ${condition} ORDER BY id FOR NO KEY UPDATE
     ), gone AS (
       UPDATE products p SET state = 'DELETED', deleted = ${toTimestamp(now)}, updated = ${toTimestamp(now)}
       FROM chosen WHERE p.id = chosen.id
+    ), stocked AS MATERIALIZED (
+      SELECT s.product_id, s.variant FROM stock_levels s JOIN chosen ON s.product_id = chosen.id
+      ORDER BY s.product_id, s.variant FOR UPDATE OF s
     ), unstocked AS (
-      DELETE FROM stock_levels s USING chosen WHERE s.product_id = chosen.id
+      DELETE FROM stock_levels s USING stocked WHERE s.product_id = stocked.product_id AND s.variant = stocked.variant
     ), unsearchable AS (
       DELETE FROM product_search s USING chosen WHERE s.product_id = chosen.id
     )

@@ -61,7 +61,7 @@ export async function lockByFeedIds(tx: Tx, feedIds: readonly string[]): Promise
   return tx.rows<LockedFeedProduct>(sql`
     SELECT id, feed_id AS "feedId", owner_id AS "ownerId" FROM products
     WHERE feed_id = ANY(${feedIds}) AND feed_id IS NOT NULL AND state <> 'DELETED'
-    ORDER BY feed_id FOR UPDATE`)
+    ORDER BY feed_id FOR NO KEY UPDATE`)
 }
 
 /** Writes the new values into products that the caller has locked, and their stock; returns the ids of those that differed. */
