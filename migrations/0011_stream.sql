@@ -145,6 +145,28 @@ BEGIN
   SELECT last.position + size, size INTO head, placed FROM pass;
 END $$;
 
+-- Row changes after a position in order: at most max_rows, and no more after the one that fills max_bytes.
+CREATE FUNCTION read_row_changes(after_position bigint, max_rows integer, max_bytes bigint)
+RETURNS TABLE ("position" bigint, table_name text, op "char", row_id text, before text, after text, xid bigint, lsn bigint, recorded_ms bigint)
+LANGUAGE plpgsql STABLE ROWS 500
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+BEGIN
+  RETURN QUERY
+  WITH page AS MATERIALIZED (
+    SELECT p.position, p.seq FROM row_change_positions p WHERE p.position > after_position ORDER BY p.position LIMIT max_rows
+  ), sized AS (
+    SELECT page.position, r.*,
+           sum(coalesce(octet_length(r.before), 0) + coalesce(octet_length(r.after), 0))
+             OVER (ORDER BY page.position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+    FROM page JOIN row_changes r ON r.seq = page.seq
+  )
+  SELECT s.position, s.table_name, s.op, s.row_id, s.before, s.after, s.xid::text::bigint, (s.lsn - '0/0')::bigint,
+         (extract(epoch FROM s.recorded_at) * 1000)::bigint
+  FROM sized s WHERE coalesce(s.bytes_before, 0) < max_bytes ORDER BY s.position;
+END $$;
+
 -- Where the transaction ids of row_changes mean something. A logical restore changes the cluster, the database or the table.
 CREATE FUNCTION row_changes_identity() RETURNS text LANGUAGE sql VOLATILE AS $$
   SELECT concat_ws('/', system_identifier, (SELECT oid FROM pg_database WHERE datname = current_database()), 'row_changes'::regclass::oid)

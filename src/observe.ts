@@ -3,6 +3,7 @@ import { Gauge } from 'prom-client'
 import type { ChangeLog } from './changes/index.ts'
 import { deliveryStats } from './delivery/index.ts'
 import type { App } from './platform/http/app.ts'
+import type { ChangeStream } from './stream/index.ts'
 
 /** Further behind than this, mails and pushes are minutes late: somebody should look, and no more traffic should come. */
 const MAX_LAG = 100_000
@@ -19,6 +20,35 @@ export function observe(app: App, changeLog: ChangeLog): void {
   app.metrics.registry.registerMetric(logGauge(changeLog))
   app.metrics.registry.registerMetric(subscriberGauge(changeLog))
   app.metrics.registry.registerMetric(deliveryGauge(app))
+}
+
+/** Longer than a restart of Redis takes; consumers of the stream hear nothing meanwhile. */
+const MAX_STREAM_WAIT_SECONDS = 30
+
+/** Puts the change stream on `/readyz` and `/metrics`. */
+export function observeStream(app: App, stream: ChangeStream): void {
+  app.readinessChecks.add('change stream', async () => {
+    const { waiting, waitingSeconds, problem } = await stream.status()
+    const rows = `${waiting} row changes are not in Redis yet`
+    if (problem !== undefined) return `${rows}: ${problem}`
+    if (waitingSeconds > MAX_STREAM_WAIT_SECONDS) return `${rows}, the first for ${waitingSeconds} s`
+    return { note: rows }
+  })
+  app.metrics.registry.registerMetric(streamGauge(stream))
+}
+
+function streamGauge(stream: ChangeStream): Gauge {
+  return new Gauge({
+    name: 'souk_change_stream_rows',
+    help: 'Row changes that are in Redis, counted once each, and committed ones that are not.',
+    labelNames: ['state'],
+    registers: [],
+    async collect() {
+      const { published, waiting } = await stream.status()
+      this.set({ state: 'published' }, published)
+      this.set({ state: 'waiting' }, waiting)
+    },
+  })
 }
 
 function logGauge(changeLog: ChangeLog): Gauge {

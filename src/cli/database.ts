@@ -6,6 +6,7 @@ import { createDb, type Db } from '../platform/db/db.ts'
 import { checkReachable, findEmbeddedPostgres, startEmbeddedPostgres } from '../platform/db/embedded.ts'
 import { migrate } from '../platform/db/migrate.ts'
 import type { Logger } from '../platform/log.ts'
+import { capturedRows } from '../stream/index.ts'
 import { UsageError } from './command.ts'
 
 export interface OpenDatabase {
@@ -27,7 +28,13 @@ export async function openDatabase(
   options: { mayShare?: boolean } = {},
 ): Promise<OpenDatabase> {
   const server = await openServer(config, log, options.mayShare ?? false)
-  const db = createDb({ url: server.url, poolSize: config.databasePoolSize, applicationName: 'souk', log })
+  const db = createDb({
+    url: server.url,
+    settings: capturedRows(config),
+    poolSize: config.databasePoolSize,
+    applicationName: 'souk',
+    log,
+  })
   try {
     const applied = await migrate(db, migrationsFolder(), log)
     return {

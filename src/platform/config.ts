@@ -52,6 +52,11 @@ function readConfig(read: SettingsReader) {
       days: read.integer('CHANGE_RETENTION_DAYS', 30, { min: 1 }),
       bytes: read.integer('CHANGE_RETENTION_BYTES', 10 * 1024 ** 3, { min: 1024 ** 2 }),
     },
+    changeStream: {
+      prefix: read.text('CHANGE_STREAM_PREFIX', 'souk'),
+      /** Entries of one Redis stream, about. */
+      maxLength: read.integer('CHANGE_STREAM_MAXLEN', 100_000, { min: 1 }),
+    },
     /** For crash tests only: a fault point, see platform/fault.ts. */
     fault: read.optionalText('SOUK_FAULT'),
     identity: readIdentity(read),

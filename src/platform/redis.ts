@@ -31,15 +31,7 @@ export function connectRedis(url: string, log: Logger): RedisConnection {
 }
 
 async function open(url: string, log: Logger): Promise<Redis> {
-  // Only here: the client takes 10 MB that a server without Redis need not spend.
-  const { Redis } = await import('ioredis')
-  const redis = new Redis(url, {
-    lazyConnect: true,
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    maxRetriesPerRequest: 0,
-    enableOfflineQueue: false,
-    retryStrategy: (attempt) => Math.min(attempt * 200, MAX_RECONNECT_MS),
-  })
+  const redis = await openRedis(url)
   let isAway = false
   redis.on('error', (error: Error) => {
     if (!isAway) log.warn({ err: error.message }, 'Redis is not reachable; trying again')
@@ -50,4 +42,22 @@ async function open(url: string, log: Logger): Promise<Redis> {
     isAway = false
   })
   return redis
+}
+
+/**
+ * A client that comes back by itself and refuses commands at once while its server is away, so that nothing piles up in memory. It is not
+ * connected yet, and the caller listens to its errors.
+ */
+export async function openRedis(url: string, options: { commandTimeout?: number } = {}): Promise<Redis> {
+  // Only here: the client takes 10 MB that a server without Redis need not spend.
+  const { Redis } = await import('ioredis')
+  return new Redis(url, {
+    lazyConnect: true,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    retryStrategy: (attempt) => Math.min(attempt * 200, MAX_RECONNECT_MS),
+    ...options,
+  })
 }

@@ -13,6 +13,7 @@ import { loadConfig, type Config } from '../../src/platform/config.ts'
 import type { Db } from '../../src/platform/db/db.ts'
 import { sql } from '../../src/platform/db/sql.ts'
 import type { Logger } from '../../src/platform/log.ts'
+import { capturedRows } from '../../src/stream/index.ts'
 import { createTestDatabase } from './database.ts'
 import { createOpenApiGuard } from './openapi-guard.ts'
 
@@ -57,6 +58,7 @@ export interface TestAppOptions {
 /** The complete server on a database and data folder of its own, with all services running; `close` in `afterAll`. */
 export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
   const database = await createTestDatabase({
+    settings: capturedRows({ redisUrl: options.env?.REDIS_URL }),
     ...(options.poolSize === undefined ? {} : { poolSize: options.poolSize }),
     ...(options.onStatement === undefined ? {} : { onStatement: options.onStatement }),
   })

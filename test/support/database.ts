@@ -4,7 +4,7 @@ import type pg from 'pg'
 import { pino } from 'pino'
 import { inject } from 'vitest'
 
-import { createDb, errorCode, type Db } from '../../src/platform/db/db.ts'
+import { createDb, errorCode, type ConnectionSettings, type Db } from '../../src/platform/db/db.ts'
 import { databaseUrl, withClient } from './template.ts'
 
 export interface TestDatabase {
@@ -15,7 +15,11 @@ export interface TestDatabase {
 
 /** A migrated database of its own for one test file, cloned from the template; `drop` in `afterAll`. */
 export async function createTestDatabase(
-  options: { poolSize?: number; onStatement?: (text: string, values: unknown[]) => void } = {},
+  options: {
+    poolSize?: number
+    settings?: ConnectionSettings
+    onStatement?: (text: string, values: unknown[]) => void
+  } = {},
 ): Promise<TestDatabase> {
   const serverUrl = inject('databaseUrl')
   const name = `souk_test_${randomBytes(6).toString('hex')}`
@@ -28,6 +32,7 @@ export async function createTestDatabase(
     poolSize: options.poolSize ?? 10,
     applicationName: 'souk test',
     log: pino({ level: 'silent' }),
+    settings: options.settings ?? {},
     ...(options.onStatement === undefined ? {} : { onStatement: options.onStatement }),
   })
   return {

@@ -49,6 +49,7 @@ function toyConfig(env: Record<string, string> = {}): Config {
 const idleDb: Db = {
   kind: 'db',
   url: '',
+  settings: {},
   origin: {},
   rows: async () => [],
   row: async () => undefined,

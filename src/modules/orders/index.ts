@@ -8,6 +8,7 @@ import { orderMail } from './order-mails.ts'
 import { orderStates } from './order-states.ts'
 import { cancelOrdersOfUser } from './order-transitions.ts'
 import { pseudoProvider } from './payment-provider.ts'
+import { paymentStream } from './payment-stream.ts'
 import { createPaymentWorker } from './payment-worker.ts'
 import { orderRoutes } from './routes.ts'
 import { salesRoutes } from './sales-routes.ts'
@@ -35,5 +36,5 @@ export const orders: Module = {
   },
   subscribers: ({ config }) => [paymentSubscriber(config.orders), orderMailSubscriber],
   sweeps: (context) => [expireOrdersSweep(context)],
-  services: (context) => [createPaymentWorker({ ...context, provider: pseudoProvider })],
+  services: (context) => [createPaymentWorker({ ...context, provider: pseudoProvider }), ...paymentStream(context)],
 }

@@ -19,8 +19,9 @@ export interface Queryable {
 /** The pool. A function that writes cannot take it: it takes a Tx. */
 export interface Db extends Queryable {
   readonly kind: 'db'
-  /** Where it is; for threads of this process, which need a pool of their own. */
+  /** Where it is, and what its connections set; for threads of this process, which need a pool of their own. */
   readonly url: string
+  readonly settings: ConnectionSettings
   /** The same object on a pool and its transactions, for what is kept per pool. */
   readonly origin: object
   /**
@@ -52,8 +53,13 @@ export interface TransactionOptions {
   readOnly?: boolean
 }
 
+/** Settings of PostgreSQL that hold for every statement of a connection, by name. */
+export type ConnectionSettings = Readonly<Record<string, string>>
+
 export interface DbOptions {
   url: string
+  /** Beside those that every connection of ours has. */
+  settings?: ConnectionSettings
   poolSize: number
   applicationName: string
   log: Logger
@@ -69,8 +75,9 @@ const MAX_NAMED_STATEMENTS = 1_000
 
 /** Opens a pool. Lost connections are replaced when next needed, so a restarted server is recovered from without help. */
 export function createDb(options: DbOptions): Db {
+  const { url, settings = {} } = options
   const pool = new pg.Pool({
-    ...connectionConfig(options.url, options.applicationName),
+    ...connectionConfig(url, options.applicationName, settings),
     max: options.poolSize,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
@@ -85,12 +92,13 @@ export function createDb(options: DbOptions): Db {
 
   return {
     kind: 'db',
-    url: options.url,
+    url,
+    settings,
     origin: pool,
     ...queryable((statement) => send(pool, statement)),
     transaction: (work, transactionOptions = {}) => runTransaction(pool, send, work, transactionOptions),
     connect: async (applicationName) => {
-      const client = new pg.Client(connectionConfig(options.url, applicationName))
+      const client = new pg.Client(connectionConfig(url, applicationName, settings))
       await client.connect()
       return client
     },
@@ -105,13 +113,18 @@ export function createDb(options: DbOptions): Db {
 }
 
 /** What every connection of ours uses: UTC, 64-bit counts as numbers, instants as text with microseconds. */
-export function connectionConfig(url: string, applicationName: string): pg.ClientConfig {
+export function connectionConfig(
+  url: string,
+  applicationName: string,
+  settings: ConnectionSettings = {},
+): pg.ClientConfig {
+  const set = Object.entries({ timezone: 'UTC', jit: 'off', ...settings }).map(([name, value]) => `-c ${name}=${value}`)
   return {
     connectionString: url,
     application_name: applicationName,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
-    options: '-c timezone=UTC -c jit=off',
+    options: set.join(' '),
     types: { getTypeParser },
   }
 }

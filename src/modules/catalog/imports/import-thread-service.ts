@@ -67,6 +67,7 @@ export function importThreadService(context: Context, spool: Spool): Service {
 function startThread({ db, config, log }: Context): Worker {
   const data: ImportThreadData = {
     databaseUrl: db.url,
+    databaseSettings: db.settings,
     dataDir: config.dataDir,
     logLevel: config.log.level,
     fault: config.fault,

@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { pino } from 'pino'
 
 import { systemClock } from '../../../platform/clock.ts'
-import { createDb } from '../../../platform/db/db.ts'
+import { createDb, type ConnectionSettings } from '../../../platform/db/db.ts'
 import { armFault } from '../../../platform/fault.ts'
 import { importService } from './import-service.ts'
 import { openSpool } from './spool.ts'
@@ -11,6 +11,7 @@ import { openSpool } from './spool.ts'
 /** What the thread is told at its start. */
 export interface ImportThreadData {
   databaseUrl: string
+  databaseSettings: ConnectionSettings
   dataDir: string
   logLevel: string
   fault: string | undefined
@@ -28,14 +29,20 @@ const POOL_SIZE = 4
 /** A thread without work ends and gives its memory back. */
 const IDLE_MS = 10_000
 
-const { databaseUrl, dataDir, logLevel, fault } = workerData as ImportThreadData
+const { databaseUrl, databaseSettings, dataDir, logLevel, fault } = workerData as ImportThreadData
 const port = parentPort!
 const log = pino(
   { level: logLevel, base: null, timestamp: false },
   { write: (line: string) => port.postMessage(JSON.parse(line)) },
 )
 armFault(fault)
-const db = createDb({ url: databaseUrl, poolSize: POOL_SIZE, applicationName: 'souk import', log })
+const db = createDb({
+  url: databaseUrl,
+  settings: databaseSettings,
+  poolSize: POOL_SIZE,
+  applicationName: 'souk import',
+  log,
+})
 
 let lastBusy = performance.now()
 const service = importService({ db, clock: systemClock, log }, openSpool(dataDir), {

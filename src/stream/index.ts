@@ -1,0 +1,6 @@
+export { capturedRows } from './captured-rows.ts'
+export { consumeStream } from './consumer.ts'
+export type { ConsumerOptions, StreamEntry } from './consumer.ts'
+export { createChangeStream } from './change-stream.ts'
+export type { ChangeStream } from './change-stream.ts'
+export type { RowChange } from './envelope.ts'
