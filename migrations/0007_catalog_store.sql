@@ -15,7 +15,8 @@ CREATE TABLE tags (
 );
 CREATE UNIQUE INDEX tags_name_key ON tags (name_key) WHERE deleted IS NULL;
 CREATE INDEX tags_created ON tags (created) WHERE deleted IS NULL;
-CREATE INDEX tags_name_folded ON tags USING gin (name_folded gin_trgm_ops) WHERE deleted IS NULL;
+CREATE INDEX tags_name_prefix ON tags (name_folded) WHERE deleted IS NULL;
+CREATE INDEX tags_name_trigrams ON tags USING gin (name_folded gin_trgm_ops) WHERE deleted IS NULL;
 
 -- In the order in which tags were attached. Links of deleted products and tags stay.
 CREATE TABLE product_tags (
@@ -25,6 +26,12 @@ CREATE TABLE product_tags (
   PRIMARY KEY (product_id, tag_id)
 );
 CREATE INDEX product_tags_tag ON product_tags (tag_id, product_id);
+
+-- Tags renamed or deleted whose name still stands in search documents of products after this one.
+CREATE TABLE stale_tags (
+  tag_id uuid PRIMARY KEY REFERENCES tags (id),
+  after uuid NOT NULL
+);
 
 -- One row per product that is not deleted, written in the transaction that writes the product: what lists, search and facets need of it and
 -- nothing else, so that a page is found in narrow rows. It has no foreign key: that would cost an import a look-up per product, and the

@@ -6,7 +6,11 @@ import { registerProductRoutes } from './products/product-routes.ts'
 import { productStates } from './products/product-states.ts'
 import { productTopics } from './products/topics.ts'
 import { registerProductFeedRoutes } from './routes.ts'
+import { documentWordsService } from './search/document-words.ts'
+import { refreshTagNamesSweep } from './search/tag-names.ts'
 import { stockTopics } from './stock/topics.ts'
+import { registerTagRoutes } from './tags/tag-routes.ts'
+import { tagTopics } from './tags/topics.ts'
 import { feedTopics } from './topics.ts'
 import { uploadMailSubscriber } from './upload-mail-subscriber.ts'
 import { uploadFailedMail, uploadSucceededMail } from './upload-mails.ts'
@@ -32,16 +36,22 @@ export {
 /** Products, their stock, and the feeds they come from. */
 export const catalog: Module = {
   name: 'catalog',
-  topics: [...feedTopics, ...productTopics, ...stockTopics, ...imports.topics],
+  topics: [...feedTopics, ...productTopics, ...stockTopics, ...tagTopics, ...imports.topics],
   stateMachines: [productStates],
   mailTemplates: [uploadSucceededMail, uploadFailedMail, ...imports.mailTemplates],
   routes: (app) => {
     registerProductFeedRoutes(app)
     registerProductRoutes(app)
+    registerTagRoutes(app)
     registerUploadRoutes(app)
     imports.routes(app)
   },
   subscribers: () => [uploadMailSubscriber, ...imports.subscribers()],
-  sweeps: (context) => [deleteProductsSweep(context), foldProductCountsSweep(context), ...imports.sweeps(context)],
-  services: (context) => imports.services(context),
+  sweeps: (context) => [
+    deleteProductsSweep(context),
+    foldProductCountsSweep(context),
+    refreshTagNamesSweep(context),
+    ...imports.sweeps(context),
+  ],
+  services: (context) => [documentWordsService(context), ...imports.services(context)],
 }

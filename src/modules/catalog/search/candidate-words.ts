@@ -12,7 +12,7 @@ export interface TermWords {
 }
 
 /** Less than three letters or digits in a row have no trigram, by which words are looked up. */
-const HAS_TRIGRAM = /[\p{L}\p{N}]{3}/u
+export const HAS_TRIGRAM = /[\p{L}\p{N}]{3}/u
 
 /**
  * A term runs over words: what stands before its first break is the end of one, what stands after the last the beginning of one, what stands

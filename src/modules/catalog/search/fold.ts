@@ -4,7 +4,7 @@ const ACCENTS = new RegExp(
   String.raw`[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1-\u05c2\u05c4-\u05c5\u05c7\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\ufe20-\ufe2f]`,
   'g',
 )
-/** Letters that Unicode does not take apart, the sigma whose form depends on its place, and the separator, which no text may hold. */
+/** Letters that Unicode does not take apart, the sigma whose form depends on its place, and what no text may hold. */
 const LETTERS: Readonly<Record<string, string>> = {
   æ: 'ae',
   ð: 'd',
@@ -14,8 +14,9 @@ const LETTERS: Readonly<Record<string, string>> = {
   œ: 'oe',
   ς: 'σ',
   '\uffff': '\ufffd',
+  '\u{10ffff}': '\ufffd',
 }
-const LETTER = /[æðøđłœς\uffff]/g
+const LETTER = /[æðøđłœς\uffff\u{10ffff}]/gu
 
 /**
  * The text without case and accents: what is stored to be searched, and what a term becomes before it is looked for. Compatibility forms are
@@ -32,6 +33,9 @@ export function fold(text: string): string {
 
 /** Stands between the parts of a document, so that no term matches across them: a code point that Unicode keeps free of text. */
 export const SEPARATOR = '\uffff'
+
+/** Sorts behind every text that begins with what stands before it. */
+export const LAST_CHARACTER = '\u{10ffff}'
 
 /** The text of a product's document, without its tags. */
 export function documentText(product: { title: string; description: string }): string {

@@ -1,7 +1,7 @@
 import type { Timestamp } from '../../../platform/clock.ts'
 import type { Queryable } from '../../../platform/db/db.ts'
 import { sql, type Sql } from '../../../platform/db/sql.ts'
-import { cutPage, type Page } from '../../../platform/http/paging.ts'
+import { cutPage, fetchPage, type Page } from '../../../platform/http/paging.ts'
 import { selectProducts, type ProductRow } from '../products/product-rows.ts'
 import { candidateCondition } from './candidate-words.ts'
 import { hasTests, sourceConditions, testConditions, type ProductFilter } from './product-filter.ts'
@@ -31,14 +31,8 @@ export async function completeMatches(db: Queryable, filter: ProductFilter): Pro
   return condition === undefined ? walk(filter) : candidates(filter, condition)
 }
 
-/** Asks again for more where the page ends among products of one time, beyond which there may be others. */
-async function listPage(db: Queryable, matches: Matches, pageSize: number): Promise<Page<ProductRow>> {
-  for (let size = pageSize + 1; ;) {
-    const rows = await listRows(db, matches(size))
-    const page = cutPage(rows, pageSize, updatedOf)
-    if (page.hasNext || rows.length < size) return page
-    size = rows.length + 1
-  }
+function listPage(db: Queryable, matches: Matches, pageSize: number): Promise<Page<ProductRow>> {
+  return fetchPage((size) => listRows(db, matches(size)), pageSize, updatedOf)
 }
 
 async function listRows(db: Queryable, matches: Sql): Promise<ProductRow[]> {
