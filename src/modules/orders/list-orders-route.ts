@@ -5,7 +5,7 @@ import { Type } from 'typebox'
 import type { Clock } from '../../platform/clock.ts'
 import type { Db } from '../../platform/db/db.ts'
 import type { App } from '../../platform/http/app.ts'
-import { cutPage, pageQuery, presentPage, readPageRequest } from '../../platform/http/paging.ts'
+import { fetchPage, pageQuery, presentPage, readPageRequest } from '../../platform/http/paging.ts'
 import { listOrdersOfCustomer, type Order } from './order-queries.ts'
 import { presentOrder } from './presenters.ts'
 import { orderPageSchema, orderSchema } from './schemas.ts'
@@ -36,9 +36,9 @@ export function listOrdersRoute(app: App): void {
         return reply.send(Readable.from(jsonOf(app, caller.userId, first), { highWaterMark: 2 }))
       }
       const { pageSize, offset } = readPageRequest(query, DEFAULT_PAGE_SIZE)
-      const rows = await listOrdersOfCustomer(app.db, caller.userId, { after: offset, limit: pageSize + 1 })
+      const fetch = (limit: number) => listOrdersOfCustomer(app.db, caller.userId, { after: offset, limit })
+      const page = await fetchPage(fetch, pageSize, (order) => order.created)
       const now = app.clock.now()
-      const page = cutPage(rows, pageSize, (order) => order.created)
       return presentPage({ pageSize }, page, (order) => presentOrder(order, now))
     },
   )

@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import type { Queryable } from '../../platform/db/db.ts'
 import { NotFoundError } from '../../platform/errors.ts'
 import type { App } from '../../platform/http/app.ts'
-import { cutPage, pageQuery, presentPage, readPageRequest } from '../../platform/http/paging.ts'
+import { fetchPage, pageQuery, presentPage, readPageRequest } from '../../platform/http/paging.ts'
 import { usersByIds } from '../identity/index.ts'
 import { presentSale } from './presenters.ts'
 import { findSale, listSales, type SaleRow } from './sales-queries.ts'
@@ -28,8 +28,8 @@ export function salesRoutes(app: App): void {
     },
     async ({ caller, query }) => {
       const { pageSize, offset } = readPageRequest(query, DEFAULT_PAGE_SIZE)
-      const rows = await listSales(app.db, caller.userId, { before: offset, limit: pageSize + 1 })
-      const page = cutPage(rows, pageSize, (sale) => sale.created)
+      const fetch = (limit: number) => listSales(app.db, caller.userId, { before: offset, limit })
+      const page = await fetchPage(fetch, pageSize, (sale) => sale.created)
       const present = await presenterFor(app.db, page.rows, app.clock.now())
       return presentPage({ pageSize }, page, present)
     },

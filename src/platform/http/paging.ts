@@ -45,7 +45,8 @@ export interface Page<Row> {
 
 /**
  * Cuts a page out of rows that were fetched by `FETCH FIRST <pageSize + 1> ROWS WITH TIES`: it is extended over rows that share the time of
- * its last one, so that a page beginning after that time loses none of them.
+ * its last one, so that a page beginning after that time loses none of them. Where it is extended to the last row that came, more may
+ * remain: `fetchPage` finds out.
  */
 export function cutPage<Row>(rows: readonly Row[], pageSize: number, timeOf: (row: Row) => Timestamp): Page<Row> {
   const last = rows[Math.min(pageSize, rows.length) - 1]
@@ -54,6 +55,23 @@ export function cutPage<Row>(rows: readonly Row[], pageSize: number, timeOf: (ro
   let end = pageSize
   while (end < rows.length && timeOf(rows[end]!) === offsetDate) end += 1
   return { rows: rows.slice(0, end), offsetDate, hasNext: end < rows.length }
+}
+
+/**
+ * Fetches and cuts a page; `fetch` is a `FETCH FIRST <limit> ROWS WITH TIES`. Where the page ends among rows of one time that are all that
+ * came, it asks again for one more: whether rows remain after them is not known otherwise.
+ */
+export async function fetchPage<Row>(
+  fetch: (limit: number) => Promise<Row[]>,
+  pageSize: number,
+  timeOf: (row: Row) => Timestamp,
+): Promise<Page<Row>> {
+  for (let limit = pageSize + 1; ;) {
+    const rows = await fetch(limit)
+    const page = cutPage(rows, pageSize, timeOf)
+    if (page.hasNext || rows.length < limit) return page
+    limit = rows.length + 1
+  }
 }
 
 /** `{"metadata": {...}, "data": [...]}` */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { cutPage, presentPage, readPageRequest } from './paging.ts'
+import { cutPage, fetchPage, presentPage, readPageRequest } from './paging.ts'
 
 describe('readPageRequest', () => {
   it.each([
@@ -49,6 +49,28 @@ describe('cutPage', () => {
 
   it('goes on over equal times', () => {
     expect(cut(['a', 'b', 'b', 'b'], 2)).toEqual({ rows: ['a', 'b', 'b', 'b'], offsetDate: 'b', hasNext: false })
+  })
+})
+
+describe('fetchPage', () => {
+  /** As the database does it: the first rows, and those that tie with the last of them. */
+  const withTies = (times: string[]) => (limit: number) =>
+    Promise.resolve(times.filter((time, place) => place < limit || time === times[limit - 1]))
+  const fetched = (times: string[], pageSize: number) => fetchPage(withTies(times), pageSize, (time) => time)
+
+  it('extends a page over equal times and still knows whether rows remain', async () => {
+    expect(await fetched(['a', 'b', 'b', 'b'], 2)).toEqual({
+      rows: ['a', 'b', 'b', 'b'],
+      offsetDate: 'b',
+      hasNext: false,
+    })
+    expect(await fetched(['a', 'b', 'b', 'b', 'c'], 2)).toEqual({
+      rows: ['a', 'b', 'b', 'b'],
+      offsetDate: 'b',
+      hasNext: true,
+    })
+    expect(await fetched(['a', 'b', 'c', 'c'], 2)).toEqual({ rows: ['a', 'b'], offsetDate: 'b', hasNext: true })
+    expect(await fetched([], 2)).toEqual({ rows: [], offsetDate: null, hasNext: false })
   })
 })
 
