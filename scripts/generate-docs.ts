@@ -1,58 +1,35 @@
-import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 
-import { topics } from '../src/app.ts'
-import type { Topic } from '../src/changes/index.ts'
+import { stateMachines, topics } from '../src/app.ts'
+import { changesDoc } from './changes-doc.ts'
+import { stateMachineDocs } from './state-machine-docs.ts'
 
-const file = join(import.meta.dirname, '../docs/changes.md')
+const folder = join(import.meta.dirname, '../docs')
 
-const introduction = `# Changes
-
-Generated from the topics in the code by \`npm run docs\`; do not edit. How to read the log: \`GET /api/changes/\`, its stream, \`/ws/changes/\`
-(OpenAPI document at \`/api/openapi.json\`). The same list is served at \`GET /api/topics/\`.
-
-Every change has a position, an id, a topic, a subject, the actor (or null), a time and the data described here. Objects have no members but those
-named. Staff hear everything.
-`
-
-/** `npm run docs`: writes docs/changes.md; with `--check` only says whether it is what the code would generate. */
+/** `npm run docs`: writes what is generated of docs/; with `--check` only says whether it is what the code would generate. */
 async function main([flag]: string[]): Promise<void> {
-  const wanted = render(topics)
-  if (flag !== '--check') {
-    await writeFile(file, wanted)
-    return
+  const wanted = new Map([
+    ['changes.md', changesDoc(topics)],
+    ...[...stateMachineDocs(stateMachines)].map(([name, text]): [string, string] => [`state-machines/${name}`, text]),
+  ])
+  for (const [name, text] of wanted) {
+    if (flag === '--check') await check(name, text)
+    else await write(name, text)
   }
-  const found = await readFile(file, 'utf8').catch(() => '')
-  if (found === wanted) return
-  console.error('docs/changes.md is not what the topics say; run `npm run docs`')
+}
+
+async function write(name: string, text: string): Promise<void> {
+  const file = join(folder, name)
+  await mkdir(dirname(file), { recursive: true })
+  await writeFile(file, text)
+}
+
+async function check(name: string, text: string): Promise<void> {
+  const found = await readFile(join(folder, name), 'utf8').catch(() => '')
+  if (found === text) return
+  console.error(`docs/${name} is not what the code says; run \`npm run docs\``)
   process.exitCode = 1
-}
-
-function render(all: readonly Topic[]): string {
-  const sorted = all.toSorted((a, b) => (a.name < b.name ? -1 : 1))
-  const table = sorted.map((topic) => `| [\`${topic.name}\`](#${anchor(topic.name)}) | ${topic.description} |`)
-  return (
-    [
-      introduction,
-      ['| topic | what has happened |', '| --- | --- |', ...table].join('\n'),
-      ...sorted.map(section),
-    ].join('\n\n') + '\n'
-  )
-}
-
-function section(topic: Topic): string {
-  const schema = JSON.stringify(topic.data, undefined, 2)
-  return [
-    `## ${topic.name}`,
-    topic.description,
-    `Subject: \`${topic.subject}\`. Heard by: ${topic.heardBy}.`,
-    `\`\`\`json\n${schema}\n\`\`\``,
-  ].join('\n\n')
-}
-
-/** As the usual renderers make it from the heading. */
-function anchor(name: string): string {
-  return name.replaceAll('.', '')
 }
 
 await main(process.argv.slice(2))

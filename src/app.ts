@@ -10,6 +10,8 @@ import { systemClock } from './platform/clock.ts'
 import type { App } from './platform/http/app.ts'
 import { connectRedis } from './platform/redis.ts'
 import type { Service } from './platform/service.ts'
+import { registerStateMachineRoutes } from './platform/state-machine/routes.ts'
+import type { StateMachine } from './platform/state-machine.ts'
 import { sweepService } from './platform/sweep.ts'
 import { version } from './platform/version.ts'
 import { observe } from './observe.ts'
@@ -33,6 +35,7 @@ export interface Souk {
 
 export const modules: readonly Module[] = [identity, catalog, orders, social]
 export const topics: readonly Topic[] = modules.flatMap((module) => module.topics)
+export const stateMachines: readonly StateMachine[] = modules.flatMap((module) => module.stateMachines ?? [])
 
 onUserDeleted(hideProductsOfUser)
 onUserDeleted(discardLastBag)
@@ -93,6 +96,7 @@ async function buildHttp(context: Context, changeLog: ChangeLog, services: Servi
   const realtime = createRealtime({ ...context, app, changeLog, authenticate, topics, rightsEnded })
   services.push(...realtime.services())
   for (const module of modules) module.routes?.(app)
+  registerStateMachineRoutes(app, stateMachines)
   realtime.registerRoutes(app)
   return app
 }

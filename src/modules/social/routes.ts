@@ -3,7 +3,7 @@ import { Type, type Static } from 'typebox'
 import type { App } from '../../platform/http/app.ts'
 import type { Queryable } from '../../platform/db/db.ts'
 import { NotFoundError } from '../../platform/errors.ts'
-import { cutPage, pageSchema, presentPage, readPageRequest } from '../../platform/http/paging.ts'
+import { fetchPage, pageSchema, presentPage, readPageRequest } from '../../platform/http/paging.ts'
 import { uuidParam } from '../../platform/http/schemas.ts'
 import { listProductPage, presentProduct, productSchema } from '../catalog/index.ts'
 import { usersByIds } from '../identity/index.ts'
@@ -109,8 +109,12 @@ async function listPage(
   const request = readPageRequest(query, DEFAULT_PAGE_SIZE)
   const userId = id.toLowerCase()
   if (!(await usersByIds(db, [userId])).has(userId)) throw new NotFoundError()
-  const rows = await list(db, userId, { before: request.offset, limit: request.pageSize + 1 })
-  const page = cutPage(rows, request.pageSize, (row) => row.followedAt)
+  const { offset: before, pageSize } = request
+  const page = await fetchPage(
+    (limit) => list(db, userId, { before, limit }),
+    pageSize,
+    (row) => row.followedAt,
+  )
   const users = await usersByIds(
     db,
     page.rows.map((row) => row.userId),
