@@ -130,7 +130,9 @@ async function aftermath(market: Market, goods: Goods): Promise<string[]> {
   const sums = await onServer<{ id: string }>(
     market.databaseUrl,
     `SELECT o.id FROM orders o JOIN order_lines l ON l.order_id = o.id
+      WHERE o.id IN (SELECT order_id FROM order_lines WHERE product_id = ANY($1))
       GROUP BY o.id HAVING o.total <> sum(l.quantity * l.unit_price) OR count(*) <> 2`,
+    [everything],
   )
   const negative = await onServer<{ product_id: string }>(
     market.databaseUrl,

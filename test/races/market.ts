@@ -6,7 +6,7 @@ import { onServer } from '../../bench/support/workbench.ts'
 import { makeBuyers, type Buyer } from './buyers.ts'
 import { json, openDoor, type Door } from './door.ts'
 
-/** How the server is run: all in one process, or two that answer requests on one database beside a worker. */
+/** How the server is run: all in one process, or a second one beside it that answers requests on the same database. */
 export type Shape = 'one process' | 'two processes'
 
 export interface Market {
@@ -33,7 +33,7 @@ const WINDOW_SECONDS = '3600'
 
 export async function openMarket({ folder, databaseUrl, shape, buyers, env = {} }: MarketOptions): Promise<Market> {
   const servers: ServerProcess[] = []
-  for (const role of shape === 'one process' ? ['serve'] : ['api', 'api', 'worker'])
+  for (const role of shape === 'one process' ? ['serve'] : ['serve', 'api'])
     servers.push(
       await startSouk(
         {
@@ -47,7 +47,7 @@ export async function openMarket({ folder, databaseUrl, shape, buyers, env = {} 
         role,
       ),
     )
-  const urls = servers.filter((_, n) => n < 2).map(({ url }) => url)
+  const urls = servers.map(({ url }) => url)
   const door = openDoor(() => urls, buyers)
   const [seller, ...others] = await makeBuyers(databaseUrl, buyers + 1)
   return {
