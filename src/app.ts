@@ -14,8 +14,9 @@ import { registerStateMachineRoutes } from './platform/state-machine/routes.ts'
 import type { StateMachine } from './platform/state-machine.ts'
 import { sweepService } from './platform/sweep.ts'
 import { version } from './platform/version.ts'
-import { observe } from './observe.ts'
+import { observe, observeStream } from './observe.ts'
 import { createRealtime } from './realtime/index.ts'
+import { createChangeStream, type ChangeStream } from './stream/index.ts'
 
 /** `serve` is everything in one process; `api` and `worker` are its two halves. */
 export type Role = 'serve' | 'api' | 'worker'
@@ -47,9 +48,14 @@ extendProfiles(countProfileFollows)
 export async function assemble(context: Context & { role: Role }): Promise<Souk> {
   const { config, role } = context
   const changeLog = createChangeLog({ ...context, topics })
+  const stream = createChangeStream({
+    ...context,
+    epoch: async () => (await changeLog.head()).epoch,
+    onCommit: (listener) => changeLog.onAdvance(listener),
+  })
   const services: Service[] = [...changeLog.services()]
-  if (role !== 'api') services.push(...backgroundServices(context, changeLog))
-  const app = role === 'worker' ? undefined : await buildHttp(context, changeLog, services)
+  if (role !== 'api') services.push(...backgroundServices(context, changeLog, stream))
+  const app = role === 'worker' ? undefined : await buildHttp(context, changeLog, stream, services)
   const started: Service[] = []
   let address: string | undefined
 
@@ -84,13 +90,19 @@ export async function assemble(context: Context & { role: Role }): Promise<Souk>
   }
 }
 
-async function buildHttp(context: Context, changeLog: ChangeLog, services: Service[]): Promise<App> {
+async function buildHttp(
+  context: Context,
+  changeLog: ChangeLog,
+  stream: ChangeStream,
+  services: Service[],
+): Promise<App> {
   const authenticate = createAuthenticate(context)
   const app = await createHttpServer({ ...context, authenticate, version })
   if (context.config.redisUrl !== undefined) {
     const redis = connectRedis(context.config.redisUrl, context.log)
     app.readinessChecks.add('redis', () => redis.problem())
     services.push(redis)
+    observeStream(app, stream)
   }
   observe(app, changeLog)
   const realtime = createRealtime({ ...context, app, changeLog, authenticate, topics, rightsEnded })
@@ -101,18 +113,20 @@ async function buildHttp(context: Context, changeLog: ChangeLog, services: Servi
   return app
 }
 
-function backgroundServices(context: Context, changeLog: ChangeLog): Service[] {
+function backgroundServices(context: Context, changeLog: ChangeLog, stream: ChangeStream): Service[] {
   const templates = modules.flatMap((module) => module.mailTemplates ?? [])
   const delivery = createDelivery({ ...context, templates })
   const subscribers = modules.flatMap((module) => module.subscribers?.(context) ?? [])
   const sweeps = [
     ...modules.flatMap((module) => module.sweeps?.(context) ?? []),
     ...delivery.sweeps(),
+    ...stream.sweeps(),
     idempotencySweep(context),
   ]
   return [
     ...changeLog.subscriberServices(subscribers),
     ...delivery.services(),
+    ...stream.services(),
     ...modules.flatMap((module) => module.services?.(context) ?? []),
     ...sweeps.map((sweep) => sweepService(sweep, context.log)),
   ]
