@@ -7,6 +7,7 @@ import { productStates } from './products/product-states.ts'
 import { productTopics } from './products/topics.ts'
 import { registerProductFeedRoutes } from './routes.ts'
 import { documentWordsService } from './search/document-words.ts'
+import { registerProductListRoutes } from './search/routes.ts'
 import { refreshTagNamesSweep } from './search/tag-names.ts'
 import { stockTopics } from './stock/topics.ts'
 import { registerTagRoutes } from './tags/tag-routes.ts'
@@ -41,6 +42,7 @@ export const catalog: Module = {
   mailTemplates: [uploadSucceededMail, uploadFailedMail, ...imports.mailTemplates],
   routes: (app) => {
     registerProductFeedRoutes(app)
+    registerProductListRoutes(app)
     registerProductRoutes(app)
     registerTagRoutes(app)
     registerUploadRoutes(app)

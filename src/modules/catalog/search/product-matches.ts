@@ -52,7 +52,8 @@ function walk(filter: ProductFilter): Matches {
     SELECT product_id, updated FROM product_search WHERE ${sourceConditions(filter)} AND ${testConditions(filter)} ${newestFirst(size)}`
 }
 
-function nearWalk(filter: ProductFilter): Matches {
+/** Those among the newest documents alone. */
+export function nearWalk(filter: ProductFilter): Matches {
   return (size) => sql`
     SELECT product_id, updated FROM (
       SELECT * FROM product_search WHERE ${sourceConditions(filter)} ORDER BY updated DESC LIMIT ${NEAR}
