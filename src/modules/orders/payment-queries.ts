@@ -122,6 +122,7 @@ export async function acceptPaymentByHand(tx: Tx, orderId: string): Promise<void
  */
 export async function cancelPayment(tx: Tx, orderId: string): Promise<void> {
   await tx.run(sql`
-    UPDATE payments SET status = CASE WHEN attempts = 0 THEN 'cancelled' ELSE 'refunding' END, updated = now()
+    UPDATE payments SET status = CASE WHEN attempts = 0 THEN 'cancelled' ELSE 'refunding' END,
+      due_at = CASE WHEN claim IS NULL THEN now() ELSE due_at END, updated = now()
     WHERE order_id = ${orderId} AND status IN ('pending', 'held')`)
 }

@@ -16,7 +16,7 @@ import {
 import { applyOutcome, applyRefund } from './payments.ts'
 
 /** Payments under way at once in one process. */
-const SLOTS = 8
+const SLOTS = 4
 const POLL_MS = 250
 const RENEW_MS = (LEASE_SECONDS * 1_000) / 3
 const ATTEMPT_TIMEOUT_MS = 30_000
@@ -45,20 +45,27 @@ export function createPaymentWorker({ db, clock, log, provider }: PaymentWorkerO
 
   async function poll(): Promise<void> {
     try {
-      if (inHand.size < SLOTS && (await hasDuePayments(db))) await takeInHand()
+      let isMore = await hasDuePayments(db)
+      while (isMore && !stopping.signal.aborted) {
+        const room = SLOTS - inHand.size
+        isMore = (await takeInHand(room)) === room
+        if (isMore) await Promise.race(inHand.values())
+      }
     } catch (error) {
       log.error({ err: error }, 'due payments could not be looked for, the worker goes on trying')
     }
     if (!stopping.signal.aborted) pollTimer = setTimeout(begin, POLL_MS)
   }
 
-  async function takeInHand(): Promise<void> {
-    const claimed = await db.transaction((tx) => claimPayments(tx, SLOTS - inHand.size))
+  async function takeInHand(room: number): Promise<number> {
+    if (room === 0) return 0
+    const claimed = await db.transaction((tx) => claimPayments(tx, room))
     faultPoint('payment-after-claim')
     for (const claim of claimed) {
       const attempted = attemptPayment(claim).finally(() => inHand.delete(claim.claim))
       inHand.set(claim.claim, attempted)
     }
+    return claimed.length
   }
 
   function begin(): void {
