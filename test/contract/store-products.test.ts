@@ -371,7 +371,8 @@ describe('publish and withdraw', () => {
 
     const responses = await Promise.all(Array.from({ length: 8 }, () => send('POST', `/api/products/${id}/withdraw/`)))
 
-    expect(responses.map((response) => response.statusCode).toSorted()).toEqual([200, ...Array(7).fill(400)])
+    expect(responses.filter((response) => response.statusCode === 200)).toHaveLength(1)
+    expect(responses.filter((response) => response.statusCode === 400)).toHaveLength(7)
   })
 })
 
