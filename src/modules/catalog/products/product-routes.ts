@@ -11,12 +11,14 @@ const path = { id: '{{productId}}' }
 
 /** Single products of the store (store contract, section 3). */
 export function registerProductRoutes(app: App): void {
-  readRoutes(app)
+  readRoute(app)
+  createRoute(app)
   changeRoutes(app)
   stateRoutes(app)
+  deleteRoute(app)
 }
 
-function readRoutes(app: App): void {
+function readRoute(app: App): void {
   app.get(
     '/api/products/:id/',
     {
@@ -33,7 +35,7 @@ function readRoutes(app: App): void {
   )
 }
 
-function changeRoutes(app: App): void {
+function createRoute(app: App): void {
   app.post(
     '/api/products/',
     {
@@ -53,7 +55,9 @@ function changeRoutes(app: App): void {
       return reply.code(201).header('location', `/api/products/${product.id}/`).send(presentProduct(product))
     },
   )
+}
 
+function changeRoutes(app: App): void {
   app.put(
     '/api/products/:id/',
     {
@@ -133,7 +137,9 @@ function stateRoutes(app: App): void {
     async ({ caller, params }) =>
       presentProduct(await app.db.transaction((tx) => moveProduct(tx, caller, params.id, 'withdraw', app.clock.now()))),
   )
+}
 
+function deleteRoute(app: App): void {
   app.delete(
     '/api/products/:id/',
     {

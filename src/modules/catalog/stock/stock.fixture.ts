@@ -1,8 +1,12 @@
-import type { TestDatabase } from '../../../../test/support/database.ts'
+import type { Db } from '../../../platform/db/db.ts'
 import { sql } from '../../../platform/db/sql.ts'
 import { newId } from '../../../platform/ids.ts'
 
-export async function insertSeller({ db }: TestDatabase): Promise<string> {
+interface Database {
+  db: Db
+}
+
+export async function insertSeller({ db }: Database): Promise<string> {
   const id = newId()
   await db.run(sql`INSERT INTO users (id, username, password_hash) VALUES (${id}, ${id}, '')`)
   return id
@@ -10,7 +14,7 @@ export async function insertSeller({ db }: TestDatabase): Promise<string> {
 
 /** A product at 1999; returns its id. */
 export async function insertProduct(
-  { db }: TestDatabase,
+  { db }: Database,
   ownerId: string,
   stock: Record<string, number>,
   state = 'AVAILABLE',
@@ -25,7 +29,7 @@ export async function insertProduct(
   return id
 }
 
-export async function stockOf({ db }: TestDatabase, productId: string): Promise<Record<string, number>> {
+export async function stockOf({ db }: Database, productId: string): Promise<Record<string, number>> {
   const rows = await db.rows<{ variant: string; quantity: number }>(sql`
     SELECT variant, quantity FROM stock_levels WHERE product_id = ${productId}`)
   return Object.fromEntries(rows.map((row) => [row.variant, row.quantity]))
