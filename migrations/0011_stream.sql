@@ -175,7 +175,8 @@ $$;
 
 -- Called under the lock of place_row_changes when row_changes finds itself elsewhere than before: rows without a position get one, and all
 -- get an id that is old in any cluster. Nobody is writing rows meanwhile, so those of later transactions are new to the snapshot kept here.
-CREATE FUNCTION adopt_row_changes() RETURNS void LANGUAGE plpgsql AS $$
+-- Writers queue behind the lock, hence the limit; the next pass tries again.
+CREATE FUNCTION adopt_row_changes() RETURNS void LANGUAGE plpgsql SET lock_timeout = '2s' AS $$
 BEGIN
   LOCK TABLE row_changes IN ACCESS EXCLUSIVE MODE;
   IF (SELECT identity IS NOT NULL FROM row_change_home) THEN
