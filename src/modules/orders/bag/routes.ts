@@ -1,8 +1,12 @@
 import { Type } from 'typebox'
 
 import type { App } from '../../../platform/http/app.ts'
+import { withDueOrdersExpired } from '../expire-orders.ts'
+import { presentOrder } from '../presenters.ts'
+import { orderSchema } from '../schemas.ts'
 import { addToBag, discardBag, fillBag, openBag, removeFromBag, replaceBag, setQuantity } from './bag.ts'
 import { findBag, type NewLine } from './bag-queries.ts'
+import { checkOutBag } from './check-out.ts'
 import { presentBag } from './presenters.ts'
 import { bagSchema, itemParam, newLineBody, quantityBody, refusedSchema, replaceBagBody } from './schemas.ts'
 
@@ -13,6 +17,7 @@ export function bagRoutes(app: App): void {
   wholeBagRoutes(app)
   itemRoutes(app)
   quantityRoutes(app)
+  checkOutRoute(app)
 }
 
 function wholeBagRoutes(app: App): void {
@@ -31,7 +36,7 @@ function wholeBagRoutes(app: App): void {
   app.put(
     '/api/bag/',
     {
-      config: { postman: { order: 510, body: { items: [{ product_id: '{{productId}}', quantity: 2 }] } } },
+      config: { postman: { order: 530, body: { items: [{ product_id: '{{productId}}', quantity: 2 }] } } },
       schema: {
         tags,
         operationId: 'replaceBag',
@@ -90,7 +95,7 @@ function itemRoutes(app: App): void {
   app.delete(
     '/api/bag/items/:item_id/',
     {
-      config: { postman: { order: 870, path: { item_id: '{{bagItemId}}' } } },
+      config: { postman: { order: 527, path: { item_id: '{{bagItemId}}' } } },
       schema: {
         tags,
         operationId: 'removeFromBag',
@@ -115,7 +120,7 @@ function quantityRoutes(app: App): void {
     app.route({
       method,
       url: '/api/bag/items/:item_id/',
-      config: { postman: { order: 530, path: { item_id: '{{bagItemId}}' }, body: { quantity: 3 } } },
+      config: { postman: { order: 525, path: { item_id: '{{bagItemId}}' }, body: { quantity: 3 } } },
       schema: {
         tags,
         operationId,
@@ -130,6 +135,28 @@ function quantityRoutes(app: App): void {
       },
     })
   }
+}
+
+function checkOutRoute(app: App): void {
+  app.post(
+    '/api/bag/checkout/',
+    {
+      config: { postman: { order: 535 } },
+      schema: {
+        tags,
+        operationId: 'checkOutBag',
+        summary: 'Order what is in the bag: all of it, or nothing',
+        response: { 201: orderSchema, 400: refusedSchema },
+      },
+    },
+    async ({ caller }, reply) => {
+      const { confirmWindowSeconds } = app.config.orders
+      const order = await withDueOrdersExpired(app, (tx) =>
+        checkOutBag(tx, { ownerId: caller.userId, confirmWindowSeconds, now: app.clock.now() }),
+      )
+      return reply.code(201).header('location', `/api/orders/${order.id}/`).send(presentOrder(order, app.clock.now()))
+    },
+  )
 }
 
 function readLine(line: { product_id: string; variant?: string; quantity?: number }): NewLine {
