@@ -27,7 +27,7 @@ function followRoutes(app: App): void {
   app.post(
     '/api/users/:id/follow/',
     {
-      config: { errors: [400], postman: { order: 480, ...ofOther } },
+      config: { errors: [400], postman: { order: 480, ...ofOther, expect: [200, 201] } },
       schema: {
         tags,
         operationId: 'followUser',
