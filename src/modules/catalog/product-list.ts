@@ -37,7 +37,7 @@ export async function listProducts(db: Db, query: ListQuery): Promise<ProductPag
 
   const totalPages = Math.ceil(found.count / limit)
   const page = wanted === 'last' ? Math.max(totalPages, 1) : wanted
-  if (page > 1 && found.rows.length === 0) throw new NotFoundError('Invalid page.')
+  if (page > 1 && found.products.length === 0) throw new NotFoundError('Invalid page.')
   return { ...found, page, totalPages }
 }
 

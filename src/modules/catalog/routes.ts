@@ -1,15 +1,16 @@
 import type { FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
 
 import { NotFoundError } from '../../platform/errors.ts'
 import type { App } from '../../platform/http/app.ts'
 import { listFilterOptions } from './product-counts.ts'
-import { findListedProduct } from './listed-product-queries.ts'
-import { presentProduct } from './presenters.ts'
+import { findListedProduct, type ProductText } from './listed-product-queries.ts'
 import { listProducts, type ProductPage } from './product-list.ts'
 import { filterOptionsResponse, listQuery, listResponse, productParams, productSchema } from './schemas.ts'
 
 const tags = ['Product feed']
 const NO_PRODUCT = 'Product not found.'
+const JSON_TYPE = 'application/json; charset=utf-8'
 
 /** The reading endpoints of the product feed (product-feed contract, section 4). */
 export function registerProductFeedRoutes(app: App): void {
@@ -21,18 +22,13 @@ export function registerProductFeedRoutes(app: App): void {
         summary: 'List feed products',
         operationId: 'listFeedProducts',
         querystring: listQuery,
-        response: { 200: listResponse },
+        response: { 200: Type.Unsafe<string>(listResponse) },
       },
       config: { flatFieldErrors: true },
     },
-    async (request) => {
+    async (request, reply) => {
       const found = await listProducts(app.db, request.query)
-      return {
-        count: found.count,
-        ...neighbours(app, request, found),
-        results: found.rows.map(presentProduct),
-        total_pages: found.totalPages,
-      }
+      return reply.type(JSON_TYPE).send(writePage(found, neighbours(app, request, found)))
     },
   )
 
@@ -44,14 +40,14 @@ export function registerProductFeedRoutes(app: App): void {
         summary: 'Show one feed product',
         operationId: 'getFeedProduct',
         params: productParams,
-        response: { 200: productSchema },
+        response: { 200: Type.Unsafe<ProductText>(productSchema) },
       },
       config: { flatFieldErrors: true, notFound: NO_PRODUCT, postman: { path: { product_id: '{{feedProductId}}' } } },
     },
-    async (request) => {
-      const row = await findListedProduct(app.db, request.params.product_id)
-      if (row === undefined) throw new NotFoundError(NO_PRODUCT)
-      return presentProduct(row)
+    async (request, reply) => {
+      const product = await findListedProduct(app.db, request.params.product_id)
+      if (product === undefined) throw new NotFoundError(NO_PRODUCT)
+      return reply.type(JSON_TYPE).send(product)
     },
   )
 
@@ -69,11 +65,18 @@ export function registerProductFeedRoutes(app: App): void {
   )
 }
 
-function neighbours(
-  app: App,
-  request: FastifyRequest,
-  { page, totalPages }: ProductPage,
-): { next: string | null; previous: string | null } {
+interface Neighbours {
+  next: string | null
+  previous: string | null
+}
+
+/** The products are JSON already. */
+function writePage({ count, products, totalPages }: ProductPage, { next, previous }: Neighbours): string {
+  const links = `"next":${JSON.stringify(next)},"previous":${JSON.stringify(previous)}`
+  return `{"count":${count},${links},"results":[${products.join(',')}],"total_pages":${totalPages}}`
+}
+
+function neighbours(app: App, request: FastifyRequest, { page, totalPages }: ProductPage): Neighbours {
   return {
     next: page < totalPages ? pageAddress(app, request, page + 1) : null,
     previous: page > 1 ? pageAddress(app, request, page - 1) : null,

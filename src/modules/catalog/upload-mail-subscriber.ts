@@ -4,10 +4,9 @@ import type { Change, Subscriber } from '../../changes/index.ts'
 import { queueMails, type NewMail } from '../../delivery/index.ts'
 import type { Tx } from '../../platform/db/db.ts'
 import { listAdminRecipients, type AdminRecipient } from '../identity/index.ts'
-import { listProductsByIds, type ListedProductRow } from './listed-product-queries.ts'
-import { presentProduct } from './presenters.ts'
+import { listProductsByIds, type ProductText } from './listed-product-queries.ts'
 import { productsImported, uploadCompleted, uploadFailed } from './topics.ts'
-import type { UploadFailed, UploadSucceeded } from './upload-mails.ts'
+import type { MailedProduct, UploadFailed, UploadSucceeded } from './upload-mails.ts'
 import { uploadFailedMail, uploadSucceededMail } from './upload-mails.ts'
 import { listUploadsByIds, type Upload } from './upload-queries.ts'
 
@@ -84,11 +83,11 @@ function successMail(
   change: Change,
   upload: Upload,
   to: string,
-  row: (ListedProductRow & { productId: string }) | undefined,
+  row: { productId: string; product: ProductText } | undefined,
 ): NewMail {
   const values: UploadSucceeded = {
     ...uploadedBy(upload),
-    product: row === undefined ? null : presentProduct(row),
+    product: row === undefined ? null : (JSON.parse(row.product) as MailedProduct),
     existing: { ids: upload.existingIds, count: upload.existingCount },
     problematic: { ids: upload.problematicIds, count: upload.problematicCount },
   }

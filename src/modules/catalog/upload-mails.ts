@@ -1,7 +1,6 @@
 import { defineMailTemplate } from '../../delivery/index.ts'
 import { html, mailLayout, type Html } from '../../platform/mail/html.ts'
 import { feedFields } from './feed/feed-item.ts'
-import type { ListedProductRow } from './listed-product-queries.ts'
 import { MAX_NAMED_IDS } from './upload-queries.ts'
 
 export interface NamedIds {
@@ -17,9 +16,12 @@ export interface UploadedBy {
   fileName: string
 }
 
+/** The members of the product object. */
+export type MailedProduct = Record<string, string | number | boolean | null>
+
 export interface UploadSucceeded extends UploadedBy {
   /** As in its JSON; null when nothing was created. */
-  product: ListedProductRow | null
+  product: MailedProduct | null
   existing: NamedIds
   problematic: NamedIds
 }
@@ -64,7 +66,7 @@ export function idLines(name: string, { ids, count }: NamedIds): Line[] {
   return more === 0 ? named : [...named, ['Items without an id', String(more)]]
 }
 
-function textOf(value: ListedProductRow[string] | undefined): string {
+function textOf(value: MailedProduct[string] | undefined): string {
   return value === null || value === undefined ? 'none' : String(value)
 }
 
