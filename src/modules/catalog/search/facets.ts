@@ -98,13 +98,13 @@ function facetStatement({ from, beyond }: MatchingDocuments): Sql {
     WITH matching AS MATERIALIZED (
       SELECT product_id, owner_id, price, brand, condition, gender FROM ${from} LIMIT ${MAX_COUNTED + 1}
     ), counted AS MATERIALIZED (
-      SELECT product_id, owner_id::text AS seller, brand, condition, gender,
-        (width_bucket(price, ${PRICE_STEPS}::bigint[]) - 1)::text AS price FROM matching LIMIT ${MAX_COUNTED}
+      SELECT product_id, owner_id, brand, condition, gender, width_bucket(price, ${PRICE_STEPS}::bigint[]) - 1 AS price
+      FROM matching LIMIT ${MAX_COUNTED}
     ), valued AS (
       SELECT CASE 0 WHEN grouping(brand) THEN 'brand' WHEN grouping(condition) THEN 'condition'
           WHEN grouping(gender) THEN 'gender' WHEN grouping(price) THEN 'price' ELSE 'seller' END AS facet,
-        coalesce(brand, condition, gender, price, seller) AS value, NULL AS name, count(*) AS count
-      FROM counted GROUP BY GROUPING SETS ((brand), (condition), (gender), (price), (seller))
+        coalesce(brand, condition, gender, price::text, owner_id::text) AS value, NULL AS name, count(*) AS count
+      FROM counted GROUP BY GROUPING SETS ((brand), (condition), (gender), (price), (owner_id))
       UNION ALL
       SELECT 'tag', tags.id::text, tags.name, count(*)
       FROM counted JOIN product_tags USING (product_id) JOIN tags ON tags.id = product_tags.tag_id AND tags.deleted IS NULL
