@@ -1,0 +1,192 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+
+import { startTestApp, type TestApp, type TestUser } from '../../../test/support/app.ts'
+import { sql } from '../../platform/db/sql.ts'
+import { expireOrdersSweep } from './expire-orders.ts'
+import { freeUnits, movableClock, offerProduct, order, step, type OrderAnswer } from './order.fixture.ts'
+import type { PaymentOutcome } from './payment-provider.ts'
+import { claimPayments } from './payment-queries.ts'
+import { applyOutcome, applyRefund } from './payments.ts'
+
+const clock = movableClock()
+let souk: TestApp
+let customer: TestUser
+let staff: TestUser
+let seller: TestUser
+
+beforeAll(async () => {
+  souk = await startTestApp({ role: 'api', clock })
+  customer = await souk.signUp()
+  staff = await souk.staff()
+  seller = await souk.signUp()
+})
+afterAll(() => souk.close())
+
+const UNITS = 5
+const WANTED = 2
+const WINDOW_SECONDS = 60
+
+interface Race {
+  orderId: string
+  /** What the provider was asked for and told. */
+  taken: number
+  refunded: number
+}
+
+type Act = (race: Race) => Promise<number>
+
+const request =
+  (user: () => TestUser, name: 'confirm' | 'cancel' | 'accept' | 'ship'): Act =>
+  async ({ orderId }) =>
+    (await step(souk, user(), orderId, name)).statusCode
+
+/** What a worker does, with the provider answering at once. */
+const pay =
+  (outcome: PaymentOutcome): Act =>
+  async (race) => {
+    const { orderId } = race
+    await souk.db.run(sql`UPDATE payments SET due_at = now() WHERE order_id = ${orderId} AND claim IS NULL`)
+    const claims = await souk.db.transaction((tx) => claimPayments(tx, 10))
+    for (const claim of claims) {
+      // The customer may be quicker than the answer.
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 5))
+      if (claim.status === 'refunding') {
+        race.refunded += 1
+        await souk.db.transaction((tx) => applyRefund(tx, claim))
+      } else {
+        race.taken += outcome === 'accepted' ? 1 : 0
+        await souk.db.transaction((tx) => applyOutcome(tx, claim, outcome, clock.now()))
+      }
+    }
+    return claims.length
+  }
+
+const sweep: Act = async () => {
+  await expireOrdersSweep({ db: souk.db, clock }).run()
+  return 0
+}
+
+const acts: Record<string, Act> = {
+  confirm: request(() => customer, 'confirm'),
+  cancel: request(() => customer, 'cancel'),
+  accept: request(() => staff, 'accept'),
+  ship: request(() => staff, 'ship'),
+  payAccepted: pay('accepted'),
+  payDeclined: pay('declined'),
+  payHeld: pay('held'),
+  sweep,
+  sweepTwice: async (race) => (await Promise.all([sweep(race), sweep(race)]))[0],
+  timePasses: async () => {
+    clock.forward(WINDOW_SECONDS)
+    return 0
+  },
+}
+
+/** Acts of one round happen at the same time. */
+const rounds = fc.array(fc.array(fc.constantFrom(...Object.keys(acts)), { minLength: 1, maxLength: 5 }), {
+  minLength: 1,
+  maxLength: 4,
+})
+
+interface Result {
+  state: string
+  payments: { status: string }[]
+  endings: number
+  free: number | undefined
+  answers: { name: string; status: number }[]
+  race: Race
+}
+
+async function run(plan: readonly (readonly string[])[]): Promise<Result> {
+  const productId = await offerProduct(souk, seller, { stock: { default: UNITS } })
+  const { id } = await order(souk, customer, { id: productId, quantity: WANTED })
+  const race: Race = { orderId: id, taken: 0, refunded: 0 }
+  const answers: Result['answers'] = []
+  for (const round of plan) {
+    const statuses = await Promise.all(round.map((name) => acts[name]!(race)))
+    answers.push(...statuses.map((status, place) => ({ name: round[place]!, status })))
+  }
+  // What is still due is done in the end, as it is where a worker runs.
+  await pay('accepted')(race)
+  await pay('accepted')(race)
+  await sweep(race)
+  const read = await souk.inject({ method: 'GET', url: `/api/orders/${id}/`, headers: customer.headers })
+  const endings = await souk.db.rows(sql`
+    SELECT 1 FROM outbox WHERE subject_id = ${id}
+      AND topic IN ('orders.order.cancelled', 'orders.order.expired')`)
+  return {
+    state: read.json<OrderAnswer>().state,
+    payments: await souk.db.rows<{ status: string }>(sql`SELECT status FROM payments WHERE order_id = ${id}`),
+    endings: endings.length,
+    free: await freeUnits(souk.db, productId),
+    answers,
+    race,
+  }
+}
+
+const isEnded = (state: string) => state === 'CANCELLED' || state === 'NOT_CONFIRMED'
+
+it('keeps units and money straight, whatever happens at the same time', async () => {
+  await fc.assert(
+    fc.asyncProperty(rounds, async (plan) => {
+      const { state, payments, endings, free, answers, race } = await run(plan)
+
+      const succeeded = (name: string) => answers.filter((answer) => answer.name === name && answer.status === 200)
+      expect(answers.every(({ status }) => status < 500)).toBe(true)
+      expect(free).toBe(isEnded(state) ? UNITS : UNITS - WANTED)
+      expect(endings).toBe(isEnded(state) ? 1 : 0)
+      expect(payments.length).toBe(succeeded('confirm').length > 0 ? 1 : 0)
+      expect(succeeded('cancel').length).toBeLessThanOrEqual(1)
+      expect(succeeded('cancel').length === 1 && state !== 'CANCELLED').toBe(false)
+      expect(state === 'NOT_CONFIRMED' && payments.length > 0).toBe(false)
+      const [payment] = payments
+      expect(state === 'CANCELLED' && ['pending', 'held', 'accepted'].includes(payment?.status ?? '')).toBe(false)
+      expect(['ACCEPTED', 'SHIPPED'].includes(state) && payment?.status !== 'accepted').toBe(false)
+      // Money that was taken for an order that is cancelled goes back, once.
+      expect(race.refunded).toBeLessThanOrEqual(1)
+      expect(race.taken > 0 && state === 'CANCELLED' && race.refunded === 0).toBe(false)
+    }),
+    { numRuns: 120 },
+  )
+}, 180_000)
+
+it('sells 50 units to 500 buyers of one to three, and not one more', async () => {
+  const stock = 50
+  const productId = await offerProduct(souk, seller, { stock: { default: stock } })
+  const buyers = await Promise.all(Array.from({ length: 5 }, () => souk.signUp()))
+  const wishes = Array.from({ length: 500 }, (_, n) => ({ buyer: buyers[n % 5]!, quantity: 1 + (n % 3) }))
+
+  const answers = await Promise.all(
+    wishes.map(({ buyer, quantity }) =>
+      souk.inject({
+        method: 'POST',
+        url: '/api/orders/',
+        headers: buyer.headers,
+        payload: { products: [{ id: productId, quantity }] },
+      }),
+    ),
+  )
+
+  const placed = answers.filter((answer) => answer.statusCode === 201).map((answer) => answer.json<OrderAnswer>())
+  const refused = answers.filter((answer) => answer.statusCode === 400)
+  const sold = placed.flatMap((one) => one.order_line_items).reduce((sum, line) => sum + line.quantity, 0)
+  expect(placed.length + refused.length).toBe(500)
+  expect(sold).toBe(stock)
+  expect(await freeUnits(souk.db, productId)).toBe(0)
+}, 60_000)
+
+it('never waits in a circle: orders over (A, B) and (B, A), cancelled and expired meanwhile', async () => {
+  const stock = { default: 1_000 }
+  const [a, b] = [await offerProduct(souk, seller, { stock }), await offerProduct(souk, seller, { stock })]
+  const buy = async (first: string, second: string): Promise<number> => {
+    const placed = await order(souk, customer, { id: first, quantity: 2 }, { id: second, quantity: 1 })
+    return (await step(souk, customer, placed.id, 'cancel')).statusCode
+  }
+  const rush = Array.from({ length: 60 }, (_, n) => (n % 2 === 0 ? buy(a, b) : buy(b, a)))
+
+  const statuses = await Promise.all([...rush, ...Array.from({ length: 5 }, () => sweep({} as Race))])
+
+  expect(statuses.slice(0, 60)).toEqual(Array<number>(60).fill(200))
+  expect([await freeUnits(souk.db, a), await freeUnits(souk.db, b)]).toEqual([1_000, 1_000])
+}, 60_000)
