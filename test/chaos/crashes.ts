@@ -51,6 +51,7 @@ async function crashAt({ bench, tally, runs }: Crashes, point: FaultPoint & { wo
 async function crashStore({ bench, tally, runs }: Crashes, points: readonly FaultPoint[]): Promise<void> {
   if (points.length === 0) return
   const kills = new Map(points.map(({ name }) => [name, 0]))
+  let orders = 0
   for (let run = 0; run < runs; run++) {
     const order = points.map((point) => ({ point, place: Math.random() })).toSorted((a, b) => a.place - b.place)
     const shuffled = order.map(({ point }) => point)
@@ -58,7 +59,9 @@ async function crashStore({ bench, tally, runs }: Crashes, points: readonly Faul
       runStorePoints(bench.folder, await bench.createDatabase(), shuffled),
     )
     for (const name of outcome?.reached ?? []) kills.set(name, (kills.get(name) ?? 0) + 1)
+    orders += outcome?.orders ?? 0
   }
+  tally.say('the points of the store', `${runs} runs, ${orders} orders`)
   for (const [name, times] of kills) {
     tally.say(name, `${runs} runs, ${times} kills`)
     await tally.attempt(name, async () => ({ problems: times === 0 ? ['was never reached'] : [] }))
@@ -78,11 +81,15 @@ async function killAtRandom({ bench, tally, runs }: Crashes): Promise<void> {
 }
 
 async function killStoreAtRandom({ bench, tally, runs }: Crashes): Promise<void> {
-  for (let run = 0; run < runs; run++)
-    await tally.attempt('kill -9 of a store', async () =>
+  let [kills, orders] = [0, 0]
+  for (let run = 0; run < runs; run++) {
+    const outcome = await tally.attempt('kill -9 of a store', async () =>
       runStoreKills(bench.folder, await bench.createDatabase(), STORE_KILLS, MAX_RANDOM_KILL_MS),
     )
-  tally.say('random kills (store)', `${runs} runs, ${runs * STORE_KILLS} kills`)
+    kills += outcome?.deaths ?? 0
+    orders += outcome?.orders ?? 0
+  }
+  tally.say('random kills (store)', `${runs} runs, ${kills} kills, ${orders} orders`)
 }
 
 async function endDatabase({ bench, tally, runs }: Crashes): Promise<void> {

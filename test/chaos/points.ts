@@ -41,4 +41,7 @@ export const faultPoints: readonly FaultPoint[] = [
   { name: 'payment-before-mark-commit', work: 'store', passes: 4 },
   { name: 'payment-after-mark', work: 'store', passes: 4 },
   { name: 'payment-after-refund', work: 'store', passes: 2 },
+  { name: 'stream-before-publish', work: 'store', passes: 5 },
+  { name: 'stream-after-publish', work: 'store', passes: 5 },
+  { name: 'stream-after-cursor', work: 'store', passes: 5 },
 ]

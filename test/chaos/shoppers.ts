@@ -51,6 +51,8 @@ interface Answer {
 }
 
 const PAUSE_MS = 20
+/** Customers get a second to think again before their payment is attempted. */
+const ATTEMPTED_AFTER_MS = 1_500
 const MOST_LINES = 3
 const MOST_UNITS = 2
 
@@ -122,7 +124,7 @@ async function sell(shop: Shop, shopper: Shopper, order: Order): Promise<void> {
 
 async function hold(shop: Shop, shopper: Shopper, order: Order): Promise<void> {
   await confirm(shop, shopper, order, 'pseudo-hold')
-  await wait(PAUSE_MS)
+  await wait(ATTEMPTED_AFTER_MS)
   const isAccepted = Math.random() < 0.5
   if (isAccepted) await step(shop, shop.staff, `/api/orders/${order.id}/accept/`)
   else await step(shop, shopper, `/api/orders/${order.id}/cancel/`)

@@ -25,6 +25,8 @@ const STOCK: readonly Record<string, number>[] = [
 export interface StoreOutcome extends Outcome {
   /** Names of the points that killed. */
   reached: string[]
+  /** Orders that customers were told of. */
+  orders: number
 }
 
 /** Customers shop while the server kills itself at one point after the other; then everything comes to rest and is counted. */
@@ -47,8 +49,7 @@ export function runStoreKills(
   const duringWork = async (server: ServerUnderFire): Promise<void> => {
     for (let n = 0; n < kills; n++) {
       await wait(Math.random() * maxMs)
-      server.kill()
-      await server.revive()
+      await killAndRevive(server)
     }
   }
   return storeJourney({ folder, databaseUrl, faults: [], duringWork })
@@ -62,7 +63,17 @@ async function untilReached(server: ServerUnderFire, faults: readonly string[]):
       await server.revive()
       await wait(20)
     }
-    if (server.deaths < deaths) server.kill()
+    if (server.deaths < deaths) await killAndRevive(server)
+  }
+  await server.revive()
+}
+
+async function killAndRevive(server: ServerUnderFire): Promise<void> {
+  const { deaths } = server
+  server.kill()
+  // A process is not gone the moment it is killed.
+  while (server.deaths === deaths) {
+    await wait(5)
     await server.revive()
   }
 }
@@ -98,7 +109,10 @@ async function storeJourney({ folder, databaseUrl, faults, duringWork }: StoreJo
     await Promise.all(shopping)
     await server.revive()
     const evidence = { databaseUrl, server, shoppers, seller: seller!, diary, putIn, redisUrl: redis?.url, mail, until }
-    return { deaths: server.deaths, reached: server.reached.map(nameOf), problems: await storeProblems(evidence) }
+    const problems = await storeProblems(evidence)
+    const orders = diary.placed.length
+    if (orders === 0) problems.push('nobody could order anything')
+    return { deaths: server.deaths, reached: server.reached.map(nameOf), orders, problems }
   } finally {
     await server.stop()
     await redis?.stop()
