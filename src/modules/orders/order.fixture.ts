@@ -1,9 +1,16 @@
-import { expect } from 'vitest'
+import type { InjectOptions, LightMyRequestResponse } from 'fastify'
 
-import type { TestApp, TestUser } from '../../../test/support/app.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Queryable } from '../../platform/db/db.ts'
 import { sql } from '../../platform/db/sql.ts'
+
+interface Server {
+  inject(request: InjectOptions): Promise<LightMyRequestResponse>
+}
+
+interface User {
+  headers: { authorization: string }
+}
 
 export interface OrderAnswer {
   id: string
@@ -29,8 +36,8 @@ export function movableClock(): Clock & { forward(seconds: number): void } {
 }
 
 export async function offerProduct(
-  souk: TestApp,
-  seller: TestUser,
+  souk: Server,
+  seller: User,
   {
     title = 'Linen shirt',
     price = 100,
@@ -39,7 +46,7 @@ export async function offerProduct(
 ): Promise<string> {
   const payload = { title, description: 'A light shirt.', price, stock }
   const response = await souk.inject({ method: 'POST', url: '/api/products/', headers: seller.headers, payload })
-  expect(response.statusCode).toBe(201)
+  if (response.statusCode !== 201) throw new Error(`the product was refused: ${response.body}`)
   return response.json<{ id: string }>().id
 }
 
@@ -49,7 +56,7 @@ export interface WantedUnits {
   quantity: number
 }
 
-export async function order(souk: TestApp, customer: TestUser, ...products: WantedUnits[]): Promise<OrderAnswer> {
+export async function order(souk: Server, customer: User, ...products: WantedUnits[]): Promise<OrderAnswer> {
   const response = await souk.inject({
     method: 'POST',
     url: '/api/orders/',
@@ -63,13 +70,13 @@ export async function order(souk: TestApp, customer: TestUser, ...products: Want
 export type Step = 'confirm' | 'cancel' | 'accept' | 'ship'
 
 /** Sends a step; `confirm` with payment details that leave the order CONFIRMED until somebody does something. */
-export function step(souk: TestApp, user: TestUser, orderId: string, name: Step, reference = 'pseudo-hold') {
+export function step(souk: Server, user: User, orderId: string, name: Step, reference = 'pseudo-hold') {
   const payload = name === 'confirm' ? { payment: { method: 'card', reference } } : undefined
   const url = `/api/orders/${orderId}/${name}/`
   return souk.inject({ method: 'POST', url, headers: user.headers, ...(payload === undefined ? {} : { payload }) })
 }
 
-export async function stateOf(souk: TestApp, customer: TestUser, orderId: string): Promise<string> {
+export async function stateOf(souk: Server, customer: User, orderId: string): Promise<string> {
   const response = await souk.inject({ method: 'GET', url: `/api/orders/${orderId}/`, headers: customer.headers })
   return response.json<OrderAnswer>().state
 }
