@@ -1,4 +1,4 @@
-// npm run bench [-- --smoke] [--only name,name] [--products N]
+// npm run bench [-- --smoke] [--only name,name] [--products N] [--sizes N,N]
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
@@ -9,6 +9,7 @@ import { httpScenario } from './scenarios/http.ts'
 import { liveScenario } from './scenarios/live.ts'
 import { signInScenario } from './scenarios/sign-in.ts'
 import { startScenario } from './scenarios/start.ts'
+import { storeScenario } from './scenarios/store.ts'
 import { keep, table } from './support/report.ts'
 import type { Measurement, Scenario, Sizes } from './support/scenario.ts'
 
@@ -17,17 +18,29 @@ const scenarios: Scenario[] = [
   httpScenario,
   signInScenario,
   feedScenario,
+  storeScenario,
   changesScenario,
   liveScenario,
   fanOutScenario,
 ]
 
 const { values } = parseArgs({
-  options: { smoke: { type: 'boolean', default: false }, only: { type: 'string' }, products: { type: 'string' } },
+  options: {
+    smoke: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    products: { type: 'string' },
+    sizes: { type: 'string', default: '1000,10000,100000' },
+  },
 })
 const sizes: Sizes = values.smoke
-  ? { isSmoke: true, products: 1000, seconds: 0.5, rounds: 1 }
-  : { isSmoke: false, products: Number(values.products ?? 100_000), seconds: 4, rounds: 3 }
+  ? { isSmoke: true, products: 1000, catalogues: [1000], seconds: 0.5, rounds: 1 }
+  : {
+      isSmoke: false,
+      products: Number(values.products ?? 100_000),
+      catalogues: values.sizes.split(',').map(Number),
+      seconds: 4,
+      rounds: 3,
+    }
 const names = values.only?.split(',')
 const chosen = scenarios.filter((scenario) => names === undefined || names.includes(scenario.name))
 

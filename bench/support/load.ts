@@ -79,6 +79,34 @@ export async function openLoop(target: LoadTarget, perSecond: number, seconds: n
   return { perSecond: times.length / elapsed, latency: latency(times), failures }
 }
 
+/**
+ * On each connection in turn: `prepare`, which is not measured and returns what to send, then that request. For requests that can be sent
+ * only once, such as the checkout of a bag.
+ */
+export async function preparedLoop(
+  prepare: (connection: number, agent: Agent) => Promise<LoadTarget>,
+  connections: number,
+  seconds: number,
+): Promise<Latency> {
+  const agent = new Agent({ keepAlive: true, maxSockets: connections })
+  const until = performance.now() + seconds * 1000
+  const times: number[] = []
+
+  async function oneConnection(_: unknown, connection: number): Promise<void> {
+    while (performance.now() < until) {
+      const target = await prepare(connection, agent)
+      const started = performance.now()
+      const { status, text } = await exchange(target, agent, 0)
+      times.push(performance.now() - started)
+      if (status >= 400) throw new Error(`${target.url} answered ${status}: ${text}`)
+    }
+  }
+
+  await Promise.all(Array.from({ length: connections }, oneConnection))
+  agent.destroy()
+  return latency(times)
+}
+
 /** One request; resolves with the status once the whole answer has been read. */
 export async function send(target: LoadTarget, agent: Agent, n: number): Promise<number> {
   return (await exchange(target, agent, n)).status

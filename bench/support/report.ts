@@ -6,7 +6,7 @@ import type { Measurement } from './scenario.ts'
 
 /** A table for people: ours, bare, their ratio, the goal and whether it was reached. */
 export function table(lines: readonly Measurement[]): string {
-  const head = ['what', 'ours', 'bare', 'ratio', 'goal', '']
+  const head = ['what', 'ours', 'bare', 'ratio', 'goal', '', 'beside']
   const rows = lines.map((line) => [
     line.what,
     `${figure(line.ours)} ${line.unit}`,
@@ -14,6 +14,7 @@ export function table(lines: readonly Measurement[]): string {
     line.bare === undefined ? '' : (line.ours / line.bare).toFixed(2),
     line.goal ?? '',
     line.reached === undefined ? '' : line.reached ? 'reached' : 'MISSED',
+    line.note ?? '',
   ])
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]!.length)))
   const format = (row: string[]): string => `| ${row.map((cell, i) => cell.padEnd(widths[i]!)).join(' | ')} |`

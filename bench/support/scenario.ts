@@ -5,6 +5,8 @@ export interface Measurement {
   /** Absent where the promise is an absolute figure. */
   bare?: number
   unit: string
+  /** More about the same measurement, such as its other percentiles. */
+  note?: string
   /** The goal as design.md words it. */
   goal?: string
   /** Whether the goal was reached; absent without a goal. */
@@ -15,6 +17,8 @@ export interface Sizes {
   /** Small sizes and short runs: proves that the scenarios work, says nothing about speed. */
   isSmoke: boolean
   products: number
+  /** Sizes of catalogue that a store is measured at. */
+  catalogues: readonly number[]
   /** Seconds of load per measurement. */
   seconds: number
   /** How often ours and bare are measured in turn; the median counts. */

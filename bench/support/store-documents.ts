@@ -4,6 +4,8 @@ import type { Tx } from '../../src/platform/db/db.ts'
 import { sql } from '../../src/platform/db/sql.ts'
 import { saveSearchDocuments } from '../../src/modules/catalog/search/documents.ts'
 import { documentText, fold, SEPARATOR } from '../../src/modules/catalog/search/fold.ts'
+import { marks, splitWords } from '../../src/modules/catalog/search/words.ts'
+import type { SampleProduct } from './catalogue.ts'
 import type { SeededStore } from './store-seed.ts'
 
 export const documentColumns =
@@ -13,22 +15,33 @@ export const documentColumns =
  * The search documents of the sample; their words are added to `known`. The catalogue lets the database find the words, which would take
  * ten times as long here.
  */
-export function* documentRows({ catalogue, sellers }: SeededStore, known: Set<string>): Generator<CopyValue[]> {
+export function* documentRows(store: SeededStore, known: Set<string>): Generator<CopyValue[]> {
+  const { catalogue, sellers, tagIds } = store
   const foldedTags = catalogue.tagNames.map(fold)
   for (const product of catalogue.products()) {
-    const { id, price, updated, feedId } = product
     const text = documentText(product.texts())
     const tagNames = product.tags.map((tag) => foldedTags[tag]!).join(SEPARATOR)
-    const facets = feedId === null ? [null, null, null] : [product.brand, product.condition, product.gender]
-    const words = [...wordsOf(text, tagNames)]
+    const words = wordsOf(text, tagNames)
     for (const word of words) known.add(word)
-    yield [id, sellers[product.seller]!.id, 'AVAILABLE', updated, price, ...facets, text, tagNames, arrayLiteral(words)]
+    const tags = product.tags.map((tag) => marks.tag(tagIds[tag]!))
+    const marked = arrayLiteral([...words, ...facetMarks(product), ...tags])
+    yield [...plainColumns(product, sellers[product.seller]!.id), text, tagNames, marked]
   }
 }
 
-/** The texts of the sample hold no other breaks, and no word so long that it would be stored in pieces. */
+function plainColumns(product: SampleProduct, ownerId: string): CopyValue[] {
+  const { id, updated, price, feedId, brand, condition, gender } = product
+  const facets = feedId === null ? [null, null, null] : [brand, condition, gender]
+  return [id, ownerId, 'AVAILABLE', updated, price, ...facets]
+}
+
+function facetMarks({ feedId, brand, condition, gender }: SampleProduct): string[] {
+  return feedId === null ? [] : [marks.brand(brand), marks.condition(condition), marks.gender(gender)]
+}
+
+/** No word of the sample is so long that it would be stored in pieces. */
 function wordsOf(text: string, tagNames: string): Set<string> {
-  const words = new Set(`${text} ${tagNames}`.split(/[\s.\uffff]+/))
+  const words = new Set(splitWords(text + SEPARATOR + tagNames))
   words.delete('')
   return words
 }
