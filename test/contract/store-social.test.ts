@@ -91,6 +91,18 @@ describe('POST /api/users/{id}/follow/', () => {
     expect(await socialChanges(eve.id)).toHaveLength(1)
   })
 
+  it('answers 400 to the one more than ten thousand, not to those followed already', async () => {
+    const eve = await join()
+    await follow(eve, ada)
+    await souk.db.run(sql`
+      INSERT INTO follow_counts (user_id, followers, following, is_folded) VALUES (${eve.id}, 0, 9999, false)`)
+
+    const [oneMore, known] = [await follow(eve, ben), await follow(eve, ada)]
+
+    expect([oneMore.statusCode, oneMore.json().detail]).toEqual([400, 'You cannot follow more than 10000 users.'])
+    expect(known.statusCode).toBe(200)
+  })
+
   it('answers 400 to following oneself', async () => {
     const response = await follow(ada, ada)
 

@@ -44,13 +44,13 @@ export function endFollowsSweep({ db }: { db: Db }): Sweep {
   }
 }
 
-/** Whether those were the last ones. */
+/** Whether those were the last ones. In the order of an index, so that no batch looks again at what those before it have removed. */
 async function removeBatch(tx: Tx, userId: string): Promise<boolean> {
   const rows = await tx.rows<{ otherId: string }>(sql`
     WITH chosen AS MATERIALIZED (
       SELECT id FROM follows WHERE id IN (
-        (SELECT id FROM follows WHERE follower_id = ${userId} LIMIT ${BATCH})
-        UNION (SELECT id FROM follows WHERE followed_id = ${userId} LIMIT ${BATCH}))
+        (SELECT id FROM follows WHERE follower_id = ${userId} ORDER BY followed_at LIMIT ${BATCH})
+        UNION (SELECT id FROM follows WHERE followed_id = ${userId} ORDER BY followed_at LIMIT ${BATCH}))
       ORDER BY id FOR UPDATE
     ), gone AS (
       DELETE FROM follows f USING chosen WHERE f.id = chosen.id RETURNING follower_id, followed_id

@@ -41,8 +41,9 @@ export async function foldFollowCounts(tx: Tx): Promise<number> {
   const lock = await tx.row<{ held: boolean }>(sql`SELECT pg_try_advisory_xact_lock(${FOLD_LOCK}) AS held`)
   if (lock?.held !== true) return 0
   const row = await tx.row<{ count: number }>(sql`
-    WITH begun AS MATERIALIZED (SELECT user_id FROM follow_counts WHERE NOT is_folded LIMIT ${FOLD_ROWS}),
-    removed AS (
+    WITH begun AS MATERIALIZED (
+      SELECT user_id FROM follow_counts WHERE NOT is_folded ORDER BY user_id LIMIT ${FOLD_ROWS}
+    ), removed AS (
       DELETE FROM follow_counts WHERE user_id IN (SELECT user_id FROM begun) RETURNING user_id, followers, following
     ), summed AS (
       INSERT INTO follow_counts (user_id, followers, following, is_folded)

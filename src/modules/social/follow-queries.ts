@@ -9,16 +9,28 @@ export interface FollowRow {
   followedId: string
 }
 
-/** Undefined when there is one already; waits for another transaction that is just making it. */
-export function insertFollow(tx: Tx, follow: FollowRow, followedAt: Timestamp): Promise<FollowRow | undefined> {
-  const { id, followerId, followedId } = follow
+/**
+ * Undefined when there is one already, or the follower has as many as `most`; waits for another transaction that is just making it. The limit
+ * is not exact between requests of one user at the same moment.
+ */
+export function insertFollow(
+  tx: Tx,
+  { id, followerId, followedId }: FollowRow,
+  { followedAt, most }: { followedAt: Timestamp; most: number },
+): Promise<FollowRow | undefined> {
   return tx.row<FollowRow>(sql`
     WITH added AS (
       INSERT INTO follows (id, follower_id, followed_id, followed_at)
-      VALUES (${id}, ${followerId}, ${followedId}, ${followedAt})
+      SELECT ${id}, ${followerId}, ${followedId}, ${followedAt}
+      WHERE (SELECT coalesce(sum(following), 0) FROM follow_counts WHERE user_id = ${followerId}) < ${most}
       ON CONFLICT ON CONSTRAINT follows_key DO NOTHING RETURNING id, follower_id, followed_id
     ), counted AS (${countFollows(sql`added`, 1)})
     SELECT id, follower_id AS "followerId", followed_id AS "followedId" FROM added`)
+}
+
+export async function isFollowing(db: Queryable, followerId: string, followedId: string): Promise<boolean> {
+  const row = await db.row(sql`SELECT FROM follows WHERE follower_id = ${followerId} AND followed_id = ${followedId}`)
+  return row !== undefined
 }
 
 /** Undefined when there is none. */

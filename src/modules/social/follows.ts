@@ -5,8 +5,11 @@ import { InvalidError, NotFoundError, UnauthenticatedError } from '../../platfor
 import { newId } from '../../platform/ids.ts'
 import { usersByIds, type User } from '../identity/index.ts'
 import { holdUsers } from './departures.ts'
-import { deleteFollow, insertFollow, type FollowRow } from './follow-queries.ts'
+import { deleteFollow, insertFollow, isFollowing, type FollowRow } from './follow-queries.ts'
 import { followCreated, followRemoved } from './topics.ts'
+
+/** The feed looks at each of them; with this many it still takes well under a tenth of a second. */
+const MAX_FOLLOWED = 10_000
 
 export interface Following {
   followed: User
@@ -23,8 +26,11 @@ export async function followUser(tx: Tx, followerId: string, followedId: string,
   if (!users.has(followerId)) throw new UnauthenticatedError('The user of this credential has been deleted.')
   if (followed === undefined) throw new NotFoundError()
 
-  const follow = await insertFollow(tx, { id: newId(), followerId, followedId }, distinctTimestamp(now))
+  const terms = { followedAt: distinctTimestamp(now), most: MAX_FOLLOWED }
+  const follow = await insertFollow(tx, { id: newId(), followerId, followedId }, terms)
   if (follow !== undefined) await recordFollow(tx, followCreated, follow)
+  else if (!(await isFollowing(tx, followerId, followedId)))
+    throw new InvalidError(`You cannot follow more than ${MAX_FOLLOWED} users.`, { code: 'too_many_followed' })
   return { followed, isNew: follow !== undefined }
 }
 
