@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { startTestApp, type TestApp, type TestUser } from '../../../test/support/app.ts'
 import { sql } from '../../platform/db/sql.ts'
 import { expireOrdersSweep } from './expire-orders.ts'
+import { cancelOrdersOfUser } from './order-transitions.ts'
 import { eventually, freeUnits, movableClock, offerProduct, order, stateOf, step } from './order.fixture.ts'
 
 const clock = movableClock()
@@ -152,6 +153,21 @@ it('does not bring back a variant or a product that is gone', async () => {
   expect(await freeUnits(souk.db, both, 'small')).toBe(8)
   expect(await freeUnits(souk.db, both, 'large')).toBeUndefined()
   expect(await freeUnits(souk.db, productId)).toBeUndefined()
+})
+
+it('leaves late orders of a deleted customer NOT_CONFIRMED, and cancels those still in time', async () => {
+  const user = await souk.signUp()
+  const late = await order(souk, user, { id: productId, quantity: 2 })
+  clock.forward(30)
+  const inTime = await order(souk, user, { id: productId, quantity: 3 })
+  clock.forward(30)
+
+  await souk.db.transaction((tx) => cancelOrdersOfUser(tx, { id: user.userId, actor: user.userId }, clock.now()))
+  await souk.db.transaction((tx) => cancelOrdersOfUser(tx, { id: user.userId, actor: user.userId }, clock.now()))
+
+  expect(await stateOf(souk, user, late.id)).toBe('NOT_CONFIRMED')
+  expect(await stateOf(souk, user, inTime.id)).toBe('CANCELLED')
+  expect(await freeUnits(souk.db, productId)).toBe(5)
 })
 
 it('expires by itself where a worker runs', async () => {

@@ -13,7 +13,7 @@ export interface SaleRow extends Pick<Order, 'customerId' | 'state' | 'confirmBe
 }
 
 const saleColumns = sql`o.id AS "orderId", o.customer_id AS "customerId", o.state, o.confirm_before AS "confirmBefore",
-  o.created, o.updated, o.subtotal, ${linesOf(sql`AND l.seller_id = o.seller_id`)} AS lines`
+  o.created, o.updated, s.subtotal, ${linesOf(sql`AND l.seller_id = s.seller_id`)} AS lines`
 
 /** A seller's sales placed before the given time, newest first: `limit` of them and those that share the time of the last one. */
 export function listSales(
@@ -21,18 +21,17 @@ export function listSales(
   sellerId: string,
   { before, limit }: { before: Timestamp | undefined; limit: number },
 ): Promise<SaleRow[]> {
+  // The page is cut before the orders are looked at, so that no plan can read more of them than it shows.
   return db.rows<SaleRow>(sql`
     SELECT ${saleColumns} FROM (
-      SELECT o.*, s.seller_id, s.subtotal FROM sales s JOIN orders o ON o.id = s.order_id
-      WHERE s.seller_id = ${sellerId} AND s.created < ${before ?? 'infinity'}::timestamptz AND o.deleted IS NULL
-      ORDER BY s.created DESC FETCH FIRST ${limit} ROWS WITH TIES
-    ) o ORDER BY o.created DESC, o.id DESC`)
+      SELECT * FROM sales WHERE seller_id = ${sellerId} AND created < ${before ?? 'infinity'}::timestamptz
+      ORDER BY created DESC FETCH FIRST ${limit} ROWS WITH TIES
+    ) s JOIN orders o ON o.id = s.order_id AND o.deleted IS NULL
+    ORDER BY s.created DESC, o.id DESC`)
 }
 
 export function findSale(db: Queryable, sellerId: string, orderId: string): Promise<SaleRow | undefined> {
   return db.row<SaleRow>(sql`
-    SELECT ${saleColumns} FROM (
-      SELECT o.*, s.seller_id, s.subtotal FROM sales s JOIN orders o ON o.id = s.order_id
-      WHERE s.order_id = ${orderId} AND s.seller_id = ${sellerId} AND o.deleted IS NULL
-    ) o`)
+    SELECT ${saleColumns} FROM sales s JOIN orders o ON o.id = s.order_id
+    WHERE s.order_id = ${orderId} AND s.seller_id = ${sellerId} AND o.deleted IS NULL`)
 }
