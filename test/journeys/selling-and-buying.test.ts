@@ -134,7 +134,8 @@ async function listen(user: TestUser, topic: string) {
     for (;;) {
       const change = heard.find(matches)
       if (change !== undefined) return change
-      if (Date.now() > limit) throw new Error(`waited in vain for ${topic}; heard ${heard.map((one) => one.topic)}`)
+      if (Date.now() > limit)
+        throw new Error(`waited in vain for ${topic}; heard ${heard.map((one) => one.topic).join(', ')}`)
       await new Promise((resolve) => setTimeout(resolve, 10))
     }
   }
