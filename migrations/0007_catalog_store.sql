@@ -1,6 +1,11 @@
 -- Tags, and the documents that lists and search are read from. Reasons: docs/decisions/0005-search.md.
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 
+-- A text as trigrams are made of it: every byte beyond ASCII is spelt in ASCII. In a database whose character type is C, as ours is that comes
+-- with Souk, pg_trgm would pass over all other letters; so it never sees one. A part of a text has a part of its key.
+CREATE FUNCTION trigram_key(text text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+  RETURN translate(encode(convert_to(text, 'UTF8'), 'escape'), '\', 'x');
+
 CREATE TABLE tags (
   id uuid PRIMARY KEY,
   name text COLLATE "C" NOT NULL,
@@ -16,7 +21,7 @@ CREATE TABLE tags (
 CREATE UNIQUE INDEX tags_name_key ON tags (name_key) WHERE deleted IS NULL;
 CREATE INDEX tags_created ON tags (created) WHERE deleted IS NULL;
 CREATE INDEX tags_name_prefix ON tags (name_folded) WHERE deleted IS NULL;
-CREATE INDEX tags_name_trigrams ON tags USING gin (name_folded gin_trgm_ops) WHERE deleted IS NULL;
+CREATE INDEX tags_name_trigrams ON tags USING gin (trigram_key(name_folded) gin_trgm_ops) WHERE deleted IS NULL;
 
 -- In the order in which tags were attached. Links of deleted products and tags stay.
 CREATE TABLE product_tags (
@@ -63,4 +68,4 @@ CREATE INDEX product_search_wordless ON product_search (updated) WHERE words IS 
 -- Every word of every document, to find those that contain a part or resemble one. Append-only; a word may stand here twice.
 CREATE TABLE search_words (word text COLLATE "C" NOT NULL);
 CREATE INDEX search_words_word ON search_words (word);
-CREATE INDEX search_words_trigrams ON search_words USING gin (word gin_trgm_ops) WITH (gin_pending_list_limit = 256);
+CREATE INDEX search_words_trigrams ON search_words USING gin (trigram_key(word) gin_trgm_ops) WITH (gin_pending_list_limit = 256);

@@ -1,18 +1,16 @@
 import type { Queryable } from '../../../platform/db/db.ts'
 import { join, sql, type Sql } from '../../../platform/db/sql.ts'
-import { escapeLike, marksOf, termOf, type ProductFilter } from './product-filter.ts'
+import { marksOf, termOf, type ProductFilter } from './product-filter.ts'
+import { hasTrigram, keyedPattern, type KeyedPattern } from './trigrams.ts'
 import { PIECE, splitWords, STEP } from './words.ts'
 
 /** What must be true of the words of a document whose text contains a term. */
 export interface TermWords {
   /** All of these are among them. */
   exact: string[]
-  /** For each of these LIKE patterns, at least one fits. */
-  patterns: string[]
+  /** For each of these patterns, at least one fits. */
+  patterns: KeyedPattern[]
 }
-
-/** Less than three letters or digits in a row have no trigram, by which words are looked up. */
-export const HAS_TRIGRAM = /[\p{L}\p{N}]{3}/u
 
 /**
  * A term runs over words: what stands before its first break is the end of one, what stands after the last the beginning of one, what stands
@@ -22,16 +20,19 @@ export function wordsOfTerm(term: string): TermWords {
   const parts = splitWords(term).map((part) => Array.from(part))
   const first = parts.shift() ?? []
   const last = parts.pop()
-  const patterns: string[] = []
-  if (last === undefined) patterns.push(`%${likeText(first.slice(0, STEP))}%`)
-  else patterns.push(`%${likeText(first.slice(-STEP))}`, `${likeText(last.slice(0, STEP))}%`)
-  for (const part of parts) if (part.length > PIECE) patterns.push(`${likeText(part.slice(0, STEP))}%`)
+  const patterns: KeyedPattern[] = []
+  const add = (characters: readonly string[], fits: { begins?: true; ends?: true }): void => {
+    const text = characters.join('')
+    if (hasTrigram(text)) patterns.push(keyedPattern(text, fits))
+  }
+  if (last === undefined) add(first.slice(0, STEP), {})
+  else {
+    add(first.slice(-STEP), { ends: true })
+    add(last.slice(0, STEP), { begins: true })
+  }
+  for (const part of parts) if (part.length > PIECE) add(part.slice(0, STEP), { begins: true })
   const exact = parts.filter((part) => part.length > 0 && part.length <= PIECE).map((part) => part.join(''))
-  return { exact, patterns: patterns.filter((pattern) => HAS_TRIGRAM.test(pattern)) }
-}
-
-function likeText(characters: readonly string[]): string {
-  return escapeLike(characters.join(''))
+  return { exact, patterns }
 }
 
 /** More words than this are in so many documents that a walk meets one soon. */
@@ -52,11 +53,13 @@ export async function candidateCondition(db: Queryable, filter: ProductFilter): 
 }
 
 /** For each pattern the known words that fit, without those patterns that too many fit. */
-async function listFittingWords(db: Queryable, patterns: readonly string[]): Promise<string[][]> {
+async function listFittingWords(db: Queryable, patterns: readonly KeyedPattern[]): Promise<string[][]> {
   if (patterns.length === 0) return []
+  const array = (of: keyof KeyedPattern): string[] => patterns.map((pattern) => pattern[of])
   const rows = await db.rows<{ words: string[] }>(sql`
     SELECT ARRAY(
-      SELECT word FROM (SELECT word FROM search_words WHERE word LIKE pattern OFFSET 0) fitting LIMIT ${MAX_WORDS + 1}) AS words
-    FROM unnest(${patterns}::text[]) pattern`)
+      SELECT word FROM (SELECT word FROM search_words WHERE trigram_key(word) LIKE key AND word LIKE pattern OFFSET 0) fitting
+      LIMIT ${MAX_WORDS + 1}) AS words
+    FROM unnest(${array('pattern')}::text[], ${array('key')}::text[]) AS given (pattern, key)`)
   return rows.map((row) => row.words).filter((words) => words.length <= MAX_WORDS)
 }

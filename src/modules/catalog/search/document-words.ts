@@ -23,8 +23,8 @@ export async function makeDocumentWords(tx: Tx, limit: number): Promise<number> 
   return row?.made ?? 0
 }
 
-/** About 50 ms of work: a writer of one of these products waits no longer. */
-const BATCH = 200
+/** About 25 ms of work: a writer of one of these products waits no longer. */
+const BATCH = 100
 const POLL_MS = 500
 const STOP_WAIT_MS = 3_000
 

@@ -1,7 +1,8 @@
-import type { Queryable } from '../../../platform/db/db.ts'
+import type { Db, Queryable } from '../../../platform/db/db.ts'
 import { sql, type Sql } from '../../../platform/db/sql.ts'
 import { usersByIds } from '../../identity/index.ts'
 import { candidateCondition } from './candidate-words.ts'
+import { snapshot } from './product-matches.ts'
 import { hasTests, sourceConditions, testConditions, type ProductFilter } from './product-filter.ts'
 
 export interface ValueCount {
@@ -40,8 +41,9 @@ interface FacetRow {
 }
 
 /** How the products that pass the filter are distributed, wherever a page of them begins; of very many, only so many are counted. */
-export async function countFacets(db: Queryable, { before: _before, ...filter }: ProductFilter): Promise<Facets> {
-  const rows = await db.rows<FacetRow>(facetStatement(await matchingDocuments(db, filter)))
+export async function countFacets(db: Db, { before: _before, ...filter }: ProductFilter): Promise<Facets> {
+  const count = async (tx: Queryable) => tx.rows<FacetRow>(facetStatement(await matchingDocuments(tx, filter)))
+  const rows = hasTests(filter) ? await db.transaction(count, snapshot) : await count(db)
   const of = (facet: FacetRow['facet']): FacetRow[] => rows.filter((row) => row.facet === facet)
   const values = (facet: FacetRow['facet']): ValueCount[] => of(facet).map(({ value, count }) => ({ value, count }))
   const total = of('total')[0]?.count ?? 0

@@ -1,5 +1,5 @@
 import type { Timestamp } from '../../../platform/clock.ts'
-import type { Queryable } from '../../../platform/db/db.ts'
+import type { Db, Queryable, TransactionOptions } from '../../../platform/db/db.ts'
 import { sql, type Sql } from '../../../platform/db/sql.ts'
 import { cutPage, fetchPage, type Page } from '../../../platform/http/paging.ts'
 import { selectProducts, type ProductRow } from '../products/product-rows.ts'
@@ -13,7 +13,7 @@ const NEAR = 2_000
 export type Matches = (size: number) => Sql
 
 /** The newest products that pass the filter. */
-export async function listNewest(db: Queryable, filter: ProductFilter, pageSize: number): Promise<Page<ProductRow>> {
+export async function listNewest(db: Db, filter: ProductFilter, pageSize: number): Promise<Page<ProductRow>> {
   if (filter.ownerIds?.length === 0) return { rows: [], offsetDate: null, hasNext: false }
   if (!hasTests(filter)) {
     const isOfMany = (filter.ownerIds?.length ?? 0) > 1
@@ -22,10 +22,15 @@ export async function listNewest(db: Queryable, filter: ProductFilter, pageSize:
   const near = cutPage(await listRows(db, nearWalk(filter)(pageSize + 1)), pageSize, updatedOf)
   // A page that older matches follow is complete; of any other, more may lie beyond where the walk ended.
   if (near.hasNext) return near
-  return listPage(db, await completeMatches(db, filter), pageSize)
+  return db.transaction(async (tx) => listPage(tx, await completeMatches(tx, filter), pageSize), snapshot)
 }
 
-/** All matches, found in the way that suits what is looked for. */
+/**
+ * For work with `completeMatches`: words that are learned and made between its statements would hide a document from both ways of finding it.
+ */
+export const snapshot: TransactionOptions = { isolation: 'repeatable read', readOnly: true }
+
+/** All matches, found in the way that suits what is looked for; asked for and read in one `snapshot`. */
 export async function completeMatches(db: Queryable, filter: ProductFilter): Promise<Matches> {
   const condition = await candidateCondition(db, filter)
   return condition === undefined ? walk(filter) : candidates(filter, condition)

@@ -1,5 +1,5 @@
 import type { Timestamp } from '../../../platform/clock.ts'
-import type { Queryable } from '../../../platform/db/db.ts'
+import type { Db } from '../../../platform/db/db.ts'
 import type { ProductRow } from '../products/product-rows.ts'
 import type { ProductFilter } from './product-filter.ts'
 import { listNewest } from './product-matches.ts'
@@ -16,7 +16,7 @@ export interface ProductPage {
 }
 
 /** A page of products that are AVAILABLE and whose owner is present, newest first by `updated`. */
-export async function listProductPage(db: Queryable, { pageSize, ...filter }: ProductPageQuery): Promise<ProductPage> {
+export async function listProductPage(db: Db, { pageSize, ...filter }: ProductPageQuery): Promise<ProductPage> {
   const { rows, offsetDate, hasNext } = await listNewest(db, filter, pageSize)
   return { products: rows, offsetDate, hasNext }
 }

@@ -3,7 +3,7 @@ import { join, sql, type Sql } from '../../../platform/db/sql.ts'
 import { listProductRows, type ProductRow } from '../products/product-rows.ts'
 import { SEPARATOR } from './fold.ts'
 import { escapeLike, sourceConditions, termOf, testConditions, type ProductFilter } from './product-filter.ts'
-import { completeMatches, nearWalk, type Matches } from './product-matches.ts'
+import { completeMatches, nearWalk, snapshot, type Matches } from './product-matches.ts'
 import { wordsMeant } from './similar-words.ts'
 import { wordsOf } from './words.ts'
 
@@ -35,9 +35,10 @@ export async function listMostRelevant(
   return { products, nextSkip: ids.length > end ? end : null }
 }
 
-async function rankLiteral(db: Queryable, filter: ProductFilter): Promise<string[]> {
+async function rankLiteral(db: Db, filter: ProductFilter): Promise<string[]> {
   const near = await rank(db, filter, nearWalk(filter))
-  return near.length >= MAX_RANKED ? near : rank(db, filter, await completeMatches(db, filter))
+  if (near.length >= MAX_RANKED) return near
+  return db.transaction(async (tx) => rank(tx, filter, await completeMatches(tx, filter)), snapshot)
 }
 
 function rank(db: Queryable, filter: ProductFilter, matches: Matches): Promise<string[]> {

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
 import { createTestDatabase, type TestDatabase } from '../../../../test/support/database.ts'
-import type { Queryable, Tx } from '../../../platform/db/db.ts'
-import { sql } from '../../../platform/db/sql.ts'
+import type { Db, Queryable, Tx } from '../../../platform/db/db.ts'
+import { sql, type Sql } from '../../../platform/db/sql.ts'
 import { newId } from '../../../platform/ids.ts'
 import { makeDocumentWords } from './document-words.ts'
 import { saveSearchDocuments } from './documents.ts'
@@ -166,6 +166,34 @@ describe('a term', () => {
     }
   }, 60_000)
 })
+
+describe('a document', () => {
+  it('is found while its words are being made', async () => {
+    const [id] = await store([{ title: 'Sextant', description: 'Of brass.', tag: 'old' }])
+    await forgetWords(database.db)
+    await database.db.run(sql`TRUNCATE search_words`)
+
+    const { db } = database
+    const makeWords = () => db.transaction((tx) => makeDocumentWords(tx, 10))
+    const page = await listNewest(withBetween(db, makeWords), { searchTerm: 'sextan' }, 3)
+
+    expect(page.rows.map((row) => row.id)).toEqual([id])
+    expect(await makeWords()).toBe(0)
+  })
+})
+
+/** Does something else after each statement of a transaction. */
+function withBetween(db: Db, work: () => Promise<unknown>): Db {
+  const between = (tx: Tx): Tx => ({
+    ...tx,
+    rows: async <T>(statement: Sql) => {
+      const rows = await tx.rows<T>(statement)
+      await work()
+      return rows
+    },
+  })
+  return { ...db, transaction: (run, options) => db.transaction((tx) => run(between(tx)), options) }
+}
 
 describe('the words of documents', () => {
   const texts = Array.from({ length: 30 }, (_, n) => ({

@@ -1,7 +1,6 @@
 import type { Db } from '../../../platform/db/db.ts'
 import { sql } from '../../../platform/db/sql.ts'
-import { HAS_TRIGRAM } from './candidate-words.ts'
-import { escapeLike } from './product-filter.ts'
+import { hasTrigram, keyedPattern, trigramKey } from './trigrams.ts'
 import { splitWords, STEP } from './words.ts'
 
 /** Words of a term that are looked up; what follows is left to the literal search. */
@@ -10,6 +9,8 @@ const MAX_CONTAINING = 200
 const MAX_SIMILAR = 50
 /** Two letters exchanged in a word of five leave a fifth of its trigrams in common with the right one. */
 const THRESHOLD = 0.2
+/** Letters beyond ASCII are spelt with many characters, of which any two words of one script share more than half. */
+const SPELT_THRESHOLD = 0.65
 
 interface KnownWords {
   part: string
@@ -29,17 +30,21 @@ export async function wordsMeant(db: Db, term: string): Promise<string[][]> {
 }
 
 async function listKnownWords(db: Db, parts: readonly string[]): Promise<KnownWords[]> {
-  const patterns = parts.map((part) => (HAS_TRIGRAM.test(part) ? `%${escapeLike(part)}%` : escapeLike(part)))
+  const keys = parts.map(trigramKey)
+  const threshold = keys.every((key, index) => key === parts[index]) ? THRESHOLD : SPELT_THRESHOLD
+  const patterns = parts.map((part) => keyedPattern(part, hasTrigram(part) ? {} : { begins: true, ends: true }))
   return db.transaction(
     async (tx) => {
-      await tx.run(sql`SELECT set_config('pg_trgm.similarity_threshold', ${String(THRESHOLD)}, true)`)
+      await tx.run(sql`SELECT set_config('pg_trgm.similarity_threshold', ${String(threshold)}, true)`)
       return tx.rows<KnownWords>(sql`
         SELECT part,
-          ARRAY(SELECT word FROM (SELECT word FROM search_words WHERE word LIKE pattern OFFSET 0) fitting LIMIT ${MAX_CONTAINING})
-            AS containing,
-          ARRAY(SELECT word FROM search_words WHERE word % part ORDER BY similarity(word, part) DESC, word LIMIT ${MAX_SIMILAR})
-            AS similar
-        FROM unnest(${parts}::text[], ${patterns}::text[]) AS given (part, pattern)`)
+          ARRAY(SELECT word FROM (
+            SELECT word FROM search_words WHERE trigram_key(word) LIKE pattern_key AND word LIKE pattern OFFSET 0) fitting
+            LIMIT ${MAX_CONTAINING}) AS containing,
+          ARRAY(SELECT word FROM search_words WHERE trigram_key(word) % part_key
+            ORDER BY similarity(trigram_key(word), part_key) DESC, word LIMIT ${MAX_SIMILAR}) AS similar
+        FROM unnest(${parts}::text[], ${keys}::text[], ${patterns.map(({ pattern }) => pattern)}::text[],
+          ${patterns.map(({ key }) => key)}::text[]) AS given (part, part_key, pattern, pattern_key)`)
     },
     { readOnly: true },
   )

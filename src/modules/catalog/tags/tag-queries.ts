@@ -1,9 +1,9 @@
 import type { Timestamp } from '../../../platform/clock.ts'
 import type { Queryable, Tx } from '../../../platform/db/db.ts'
 import { sql, type Sql } from '../../../platform/db/sql.ts'
-import { HAS_TRIGRAM } from '../search/candidate-words.ts'
 import { LAST_CHARACTER } from '../search/fold.ts'
 import { escapeLike } from '../search/product-filter.ts'
+import { hasTrigram, keyedPattern } from '../search/trigrams.ts'
 
 export interface TagRow {
   id: string
@@ -50,7 +50,7 @@ function namePasses({ part, prefix }: TagSearch): Sql {
 /** What an index by name knows of those that pass: names from the prefix up to the next text that does not begin with it, or trigrams. */
 function indexedCondition({ part, prefix }: TagSearch): Sql {
   if (prefix !== '') return sql`name_folded >= ${prefix} AND name_folded < ${prefix + LAST_CHARACTER}`
-  return HAS_TRIGRAM.test(part) ? sql`name_folded LIKE ${`%${escapeLike(part)}%`}` : sql`true`
+  return hasTrigram(part) ? sql`trigram_key(name_folded) LIKE ${keyedPattern(part).key}` : sql`true`
 }
 
 export function findTag(db: Queryable, id: string): Promise<TagRow | undefined> {
