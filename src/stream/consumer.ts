@@ -78,7 +78,11 @@ export function consumeStream(options: ConsumerOptions): Service {
   async function sitOut(error: unknown): Promise<void> {
     if (!isAway) log.warn({ err: error, stream, group }, 'the stream cannot be read, trying again')
     isAway = true
-    await sleep(OUTAGE_WAIT_MS, undefined, { signal }).catch(() => undefined)
+    try {
+      await sleep(OUTAGE_WAIT_MS, undefined, { signal })
+    } catch {
+      // Stopped: the loop sees it.
+    }
   }
 
   async function round(member: GroupMember): Promise<void> {

@@ -142,7 +142,8 @@ describe.skipIf(redisIsMissing !== undefined)(
       await seen('bag_items', bag.items[0]!.id, 'cd')
       await until('the follow is gone', () => consumer.seen.at(-1)?.stream === 'souk.public.follows')
       const follow = consumer.seen.find((entry) => entry.payload.after?.followed_id === annId)!
-      await seen('follows', follow.key.payload.id, 'cd')
+      const [, ended] = await seen('follows', follow.key.payload.id, 'cd')
+      expect(ended!.payload).toMatchObject({ before: { follower_id: bobId, followed_id: annId }, after: null })
     })
 
     it('shows nothing of a transaction that was rolled back, and nothing of a row written as it was', async () => {

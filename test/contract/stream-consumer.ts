@@ -50,15 +50,9 @@ export function consume(redis: Redis, prefix = 'souk'): StreamConsumer {
   }
 
   async function round(id: '0' | '>'): Promise<void> {
-    const ids = streams.map(() => id)
-    const arguments_ = ['COUNT', 200, 'BLOCK', 50, 'STREAMS', ...streams, ...ids] as const
-    const reply = (await redis.xreadgroup(
-      'GROUP',
-      'watchers',
-      'one',
-      ...(arguments_ as unknown as ['STREAMS', ...string[]]),
-    )) as [string, [string, string[] | null][]][] | null
-    for (const [stream, entries] of reply ?? []) {
+    const where = [...streams, ...streams.map(() => id)]
+    const reply = await redis.xreadgroup('GROUP', 'watchers', 'one', 'COUNT', 200, 'BLOCK', 50, 'STREAMS', ...where)
+    for (const [stream, entries] of (reply ?? []) as [string, [string, string[] | null][]][]) {
       for (const [entryId, fields] of entries) {
         if (fields !== null) seen.push(parse(stream, entryId, fields))
         await redis.xack(stream, 'watchers', entryId)
