@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { access, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -15,6 +16,7 @@ import { LeaseLostError, storeBatch } from './import-batch.ts'
 import { findImport, insertImport, type ImportRow } from './import-queries.ts'
 import { importService } from './import-service.ts'
 import { endAbandonedSweep, forgetIdsSweep, removeFilesSweep } from './import-sweeps.ts'
+import { createLeaseLocks } from './lease-locks.ts'
 import { claimImport } from './lease-queries.ts'
 import { openSpool, type Spool } from './spool.ts'
 
@@ -126,6 +128,48 @@ describe('an import whose worker is killed', () => {
       SELECT count(*), min(ordinal), max(ordinal), count(DISTINCT item) AS items FROM import_problems WHERE import_id = ${id}`)
     expect(report).toEqual({ count: 35, min: 1, max: 35, items: 35 })
     await expect(access(join(server.dataDir, 'imports', `${id}.feed`))).rejects.toThrow('ENOENT')
+  })
+
+  it('is taken over at once', async () => {
+    const id = await request(feed('gone-', 3_500))
+    await workUntilKilled('import-after-batch-commit:1')
+    const killed = Date.now()
+    const next = worker()
+    const other = worker()
+
+    await next.start()
+    const taken = await until(id, (job) => job.itemsRead > 1_000)
+    const takenAfterMs = Date.now() - killed
+    await other.start()
+    const job = await until(id, hasEnded)
+    await Promise.all([next.stop(), other.stop()])
+
+    // The lease alone would have held for ten seconds; the rest is one batch on a busy machine.
+    expect(takenAfterMs).toBeLessThan(5_000)
+    expect(taken.state).toBe('running')
+    expect(job).toMatchObject({ state: 'succeeded', created: 3_465 })
+    expect(await announced(id)).toHaveLength(3_465)
+  })
+
+  it('is not taken from a worker that lives', async () => {
+    const id = await request(feed('alive-', 1_200))
+    const locks = createLeaseLocks(server.db)
+    await locks.hold(id)
+    const token = randomUUID()
+    await server.db.transaction((tx) => claimImport(tx, id, token, toTimestamp(new Date())))
+    const impatient = worker()
+
+    await impatient.start()
+    await wait(1_000)
+    const before = await server.db.row(
+      sql`SELECT lease_token AS token, items_read AS read FROM imports WHERE id = ${id}`,
+    )
+    await locks.close()
+    const job = await until(id, hasEnded)
+    await impatient.stop()
+
+    expect(before).toEqual({ token, read: 0 })
+    expect(job).toMatchObject({ state: 'succeeded', created: 1_188 })
   })
 })
 

@@ -6,6 +6,7 @@ import type { Service } from '../../../platform/service.ts'
 import type { Context } from '../../module.ts'
 import { LeaseLostError } from './import-batch.ts'
 import { findImport, takeProgressTurn } from './import-queries.ts'
+import { createLeaseLocks, type LeaseLocks } from './lease-locks.ts'
 import { claimImport, listClaimable, releaseLease, renewLease, type Claim } from './lease-queries.ts'
 import { finishImport, runImport, StoppedError, type ImportRunner, type RunState } from './run-import.ts'
 import type { Spool } from './spool.ts'
@@ -31,6 +32,10 @@ interface Running extends RunState {
 
 export type ImportContext = Pick<Context, 'db' | 'clock' | 'log'>
 
+interface WorkContext extends ImportContext {
+  locks: LeaseLocks
+}
+
 interface ImportServiceOptions {
   /** Called after a look that found nothing to do while nothing was being done. */
   onIdle?: () => void
@@ -42,13 +47,16 @@ interface ImportServiceOptions {
 export function importService(context: ImportContext, spool: Spool, options: ImportServiceOptions = {}): Service {
   const { db, clock, log } = context
   const runner: ImportRunner = { db, clock, spool }
+  const locks = createLeaseLocks(db)
+  /** Imports that are being claimed or worked on here; they are never taken over from ourselves. */
+  const inHand = new Set<string>()
   const running = new Map<Promise<void>, Running>()
   let timer: NodeJS.Timeout | undefined
   let isStopped = false
 
   async function look(): Promise<void> {
     if (isStopped || running.size >= MAX_PARALLEL) return
-    const claim = await nextClaim(runner)
+    const claim = await nextClaim(runner, locks, inHand)
     if (claim === undefined) return running.size === 0 ? options.onIdle?.() : undefined
     faultPoint('import-after-claim')
     start(claim)
@@ -58,8 +66,9 @@ export function importService(context: ImportContext, spool: Spool, options: Imp
   function start(claim: Claim): void {
     const state: Running = { isStopped, isCancelled: false, bytesChecked: 0 }
     options.onBusy?.()
-    const done = carryOut(context, runner, claim, state).finally(() => {
+    const done = carryOut({ ...context, locks }, runner, claim, state).finally(() => {
       running.delete(done)
+      inHand.delete(claim.job.id)
       options.onBusy?.()
       schedule(0)
     })
@@ -85,6 +94,7 @@ export function importService(context: ImportContext, spool: Spool, options: Imp
       for (const state of running.values()) state.isStopped = true
       const patience = new Promise((resolve) => setTimeout(resolve, STOP_WAIT_MS).unref())
       await Promise.race([Promise.all(running.keys()), patience])
+      await locks.close()
     },
   }
 }
@@ -93,16 +103,30 @@ export function importService(context: ImportContext, spool: Spool, options: Imp
 const CANDIDATES = 50
 
 /** The oldest import whose file is here. One whose file is not may belong to a worker with another data folder. */
-async function nextClaim({ db, clock, spool }: ImportRunner): Promise<Claim | undefined> {
-  for (const id of await listClaimable(db, CANDIDATES)) {
-    if (!(await spool.has(id))) continue
-    const claim = await db.transaction((tx) => claimImport(tx, id, randomUUID(), toTimestamp(clock.now())))
+async function nextClaim(runner: ImportRunner, locks: LeaseLocks, inHand: Set<string>): Promise<Claim | undefined> {
+  for (const id of await listClaimable(runner.db, CANDIDATES)) {
+    if (inHand.has(id) || !(await runner.spool.has(id))) continue
+    inHand.add(id)
+    const claim = await tryClaim(runner, locks, id).catch((error: unknown) => {
+      inHand.delete(id)
+      throw error
+    })
     if (claim !== undefined) return claim
+    inHand.delete(id)
   }
   return undefined
 }
 
-async function carryOut(context: ImportContext, runner: ImportRunner, claim: Claim, state: Running): Promise<void> {
+async function tryClaim({ db, clock }: ImportRunner, locks: LeaseLocks, id: string): Promise<Claim | undefined> {
+  // Held before the claim is visible: a claim without its lock is that of a process that has ended.
+  const isHolderGone = await locks.hold(id)
+  const now = toTimestamp(clock.now())
+  const claim = await db.transaction((tx) => claimImport(tx, id, randomUUID(), now, isHolderGone))
+  if (claim === undefined) await locks.release(id)
+  return claim
+}
+
+async function carryOut(context: WorkContext, runner: ImportRunner, claim: Claim, state: Running): Promise<void> {
   const log = context.log.child({ importId: claim.job.id })
   const pulse = keepPulse(context, claim, state)
   const releaseHeap = holdHeapTight()
@@ -121,15 +145,18 @@ async function carryOut(context: ImportContext, runner: ImportRunner, claim: Cla
   } finally {
     releaseHeap()
     pulse.stop()
+    // Without the connection the lock is gone anyway.
+    await context.locks.release(claim.job.id).catch(() => undefined)
   }
 }
 
-/** Renews the lease, carries the wish to cancel to the runner and tells how far the check has come. */
-function keepPulse({ db, log }: ImportContext, claim: Claim, state: Running): { stop(): void } {
+/** Renews the lease and its lock, carries the wish to cancel to the runner and tells how far the check has come. */
+function keepPulse({ db, log, locks }: WorkContext, claim: Claim, state: Running): { stop(): void } {
   let timer: NodeJS.Timeout | undefined
   let isOver = false
 
   async function beat(): Promise<void> {
+    await locks.hold(claim.job.id)
     const answer = await db.transaction(async (tx) => {
       const renewed = await renewLease(tx, claim, state.bytesChecked)
       if (renewed === undefined || claim.job.isChecked) return renewed

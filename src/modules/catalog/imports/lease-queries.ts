@@ -2,8 +2,12 @@ import { sql } from '../../../platform/db/sql.ts'
 import type { Queryable, Tx } from '../../../platform/db/db.ts'
 import type { Timestamp } from '../../../platform/clock.ts'
 import { findImport, type ImportRow, type ImportState } from './import-queries.ts'
+import { lockIsFree } from './lease-locks.ts'
 
-/** A worker that is silent for this long is taken for dead and its import is taken over. It speaks up every second. */
+/**
+ * A worker that is silent for this long is taken for dead and its import is taken over. It speaks up every second. One whose process has
+ * ended is known by its lock at once (`lease-locks.ts`).
+ */
 const LEASE_SECONDS = 10
 
 export interface Claim {
@@ -16,22 +20,30 @@ export interface Claim {
 /** Imports that wait for a worker or whose worker has died, oldest first. */
 export async function listClaimable(db: Queryable, limit: number): Promise<string[]> {
   const rows = await db.rows<{ id: string }>(sql`
-    SELECT id FROM imports WHERE finished_at IS NULL AND (lease_until IS NULL OR lease_until < now())
+    SELECT id FROM imports
+    WHERE finished_at IS NULL AND (lease_until IS NULL OR lease_until < now() OR (lease_token IS NOT NULL AND ${lockIsFree}))
     ORDER BY id LIMIT ${limit}`)
   return rows.map((row) => row.id)
 }
 
 /**
  * Gives an import to the holder of `token`; undefined when another worker was quicker. Leases are judged by the clock of the database, the
- * one clock that all workers share.
+ * one clock that all workers share; with `isHolderGone`, known from the lock, the end of a lease is not waited for.
  */
-export async function claimImport(tx: Tx, id: string, token: string, now: Timestamp): Promise<Claim | undefined> {
+export async function claimImport(
+  tx: Tx,
+  id: string,
+  token: string,
+  now: Timestamp,
+  isHolderGone = false,
+): Promise<Claim | undefined> {
   const claimed = await tx.row<{ attempts: number }>(sql`
     UPDATE imports
     SET state = CASE state WHEN 'queued' THEN 'running' ELSE state END, lease_token = ${token},
       lease_until = now() + make_interval(secs => ${LEASE_SECONDS}), attempts = attempts + 1,
       started_at = coalesce(started_at, ${now})
-    WHERE id = ${id} AND finished_at IS NULL AND (lease_until IS NULL OR lease_until < now())
+    WHERE id = ${id} AND finished_at IS NULL
+      AND (lease_until IS NULL OR lease_until < now() OR (lease_token IS NOT NULL AND ${isHolderGone}))
     RETURNING attempts`)
   if (claimed === undefined) return undefined
   const job = await findImport(tx, id)
