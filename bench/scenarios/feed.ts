@@ -15,7 +15,7 @@ import { latency } from '../support/stats.ts'
 import { importFeed, onServer, openWorkbench, signIn, type Workbench } from '../support/workbench.ts'
 
 /** The tables that an import fills, one row of each per item. */
-const TABLES = ['products', 'stock_levels']
+const TABLES = ['products', 'stock_levels', 'product_search']
 const READS_PER_SECOND = 20
 
 /** Background imports of 10 thousand and 1 million items beside COPY of the same rows into the same tables with the same indexes. */
