@@ -190,5 +190,25 @@ describe.skipIf(redisIsMissing !== undefined)(
       ])
       expect(keys.filter((key) => !rows.some((row) => key === `souk.public.${row.name}`))).toEqual([])
     })
+
+    it('says in /readyz and /metrics how the stream is doing; requests go on without Redis', async () => {
+      const ready = await souk.inject({ method: 'GET', url: '/readyz' })
+      expect(ready.statusCode).toBe(200)
+      expect(ready.body).toContain('row changes are not in Redis yet')
+      await redis.end()
+      const productId = await sell(ann)
+      const checks = async (): Promise<string> => (await souk.inject({ method: 'GET', url: '/readyz' })).body
+      await until('it is said', async () => (await checks()).includes('does not answer'))
+      const metrics = await souk.inject({ method: 'GET', url: '/metrics' })
+      expect(metrics.body).toMatch(/souk_change_stream_rows\{state="published"\} [1-9]/)
+      expect(metrics.body).toMatch(/souk_change_stream_rows\{state="waiting"\} [1-9]/)
+      await redis.start()
+
+      await until('it is seen', () => of('products', productId).length > 0)
+      await until(
+        'it is ready again',
+        async () => (await souk.inject({ method: 'GET', url: '/readyz' })).statusCode === 200,
+      )
+    })
   },
 )
