@@ -53,7 +53,7 @@ const valueCounts = Type.Array(Type.Object({ value: Type.String(), count }), { d
 const facetsSchema = Type.Object(
   {
     counted: Type.Integer({ description: 'Products that were counted.' }),
-    exact: Type.Boolean({ description: 'Whether those were all; of more than 10,000 only so many are counted.' }),
+    exact: Type.Boolean({ description: 'Whether those were all; of more than 5,000 only so many are counted.' }),
     brand: valueCounts,
     condition: valueCounts,
     gender: valueCounts,
