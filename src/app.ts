@@ -6,7 +6,6 @@ import type { Context, Module } from './modules/module.ts'
 import { cancelOrdersOfUser, discardLastBag, orders } from './modules/orders/index.ts'
 import { countProfileFollows, endFollowsOfUser, social } from './modules/social/index.ts'
 import { createHttpServer, idempotencySweep } from './platform/http/server.ts'
-import { systemClock } from './platform/clock.ts'
 import type { App } from './platform/http/app.ts'
 import { connectRedis } from './platform/redis.ts'
 import type { Service } from './platform/service.ts'
@@ -40,7 +39,7 @@ export const stateMachines: readonly StateMachine[] = modules.flatMap((module) =
 
 onUserDeleted(hideProductsOfUser)
 onUserDeleted(discardLastBag)
-onUserDeleted((tx, user) => cancelOrdersOfUser(tx, user, systemClock.now()))
+onUserDeleted(cancelOrdersOfUser)
 onUserDeleted(endFollowsOfUser)
 extendProfiles(countProfileFollows)
 

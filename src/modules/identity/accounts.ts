@@ -74,7 +74,7 @@ export async function updateAccount(
 }
 
 /** Deletes a user softly: every sign-in ends, the names become free, and what other modules registered happens with it. */
-export async function deleteAccount(tx: Tx, caller: Caller, id: string): Promise<void> {
+export async function deleteAccount(tx: Tx, caller: Caller, id: string, now: Date): Promise<void> {
   const account = await lockAccount(tx, id)
   if (account === undefined) throw new NotFoundError('No user found')
   requireSelfOrStaff(caller, id)
@@ -82,7 +82,7 @@ export async function deleteAccount(tx: Tx, caller: Caller, id: string): Promise
   await markUserDeleted(tx, id)
   await deleteLoginNames(tx, id)
   await markSignInsRevoked(tx, id, null)
-  await runUserDeletedHandlers(tx, { id, actor: caller.userId })
+  await runUserDeletedHandlers(tx, { id, actor: caller.userId }, now)
   await recordChange(tx, {
     topic: userDeleted,
     subjectId: id,

@@ -159,7 +159,7 @@ function changeUserRoutes(app: App): void {
     },
     async (request) => {
       const id = requireUserId(request.params.user_id)
-      await app.db.transaction((tx) => deleteAccount(tx, request.caller, id))
+      await app.db.transaction((tx) => deleteAccount(tx, request.caller, id, app.clock.now()))
       return { message: 'User deleted successfully' }
     },
   )

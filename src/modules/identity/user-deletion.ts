@@ -7,7 +7,7 @@ export interface DeletedUser {
 }
 
 /** Runs in the transaction that deletes the user; throwing undoes the deletion. */
-export type UserDeletedHandler = (tx: Tx, user: DeletedUser) => Promise<void>
+export type UserDeletedHandler = (tx: Tx, user: DeletedUser, now: Date) => Promise<void>
 
 const handlers = new Set<UserDeletedHandler>()
 
@@ -17,6 +17,6 @@ export function onUserDeleted(handler: UserDeletedHandler): void {
 }
 
 /** One after the other, in order of registration: they share the transaction. */
-export async function runUserDeletedHandlers(tx: Tx, user: DeletedUser): Promise<void> {
-  for (const handler of handlers) await handler(tx, user)
+export async function runUserDeletedHandlers(tx: Tx, user: DeletedUser, now: Date): Promise<void> {
+  for (const handler of handlers) await handler(tx, user, now)
 }

@@ -36,7 +36,7 @@ const callerOf = (userId: string): Caller => ({
 
 it('finds live users by id, all at once', async () => {
   const [ada, gone] = [await add('ada'), await add('gone')]
-  await database.db.transaction((tx) => deleteAccount(tx, callerOf(gone.id), gone.id))
+  await database.db.transaction((tx) => deleteAccount(tx, callerOf(gone.id), gone.id, new Date()))
 
   const users = await usersByIds(database.db, [ada.id, gone.id, randomUUID()])
 
@@ -69,7 +69,7 @@ describe('what other modules do when a user is deleted', () => {
     }
     onUserDeleted(handler)
     onUserDeleted(handler)
-    const remove = () => database.db.transaction((tx) => deleteAccount(tx, callerOf(user.id), user.id))
+    const remove = () => database.db.transaction((tx) => deleteAccount(tx, callerOf(user.id), user.id, new Date()))
 
     await expect(remove()).rejects.toThrow('not yet')
     expect((await usersByIds(database.db, [user.id])).size).toBe(1)
