@@ -1,23 +1,12 @@
 import fc from 'fast-check'
 
 import { expectBag } from './compare.ts'
-import {
-  anyOne,
-  anyUser,
-  anyVariant,
-  define,
-  expectStatus,
-  hasProducts,
-  isTurnedAway,
-  productOf,
-  userOf,
-} from './command.ts'
+import { anyOne, anyUser, anyLine, define, expectStatus, hasProducts, isTurnedAway, lineOf, userOf } from './command.ts'
 import { expectOrdered, expectRefused } from './order-commands.ts'
-import type { ModelLine, ModelUser, StoreModel } from './reference.ts'
+import type { ModelLine, ModelUser } from './reference.ts'
 import type { World } from './world.ts'
 
 const anyQuantity = fc.integer({ min: 1, max: 3 })
-const anyLine = fc.record({ which: anyOne, variant: anyVariant, quantity: anyQuantity })
 
 const add = define(fc.record({ who: anyUser, line: anyLine }), {
   name: 'add to bag',
@@ -114,10 +103,6 @@ const look = define(fc.record({ who: anyUser }), {
   },
 })
 
-function lineOf(model: StoreModel, line: { which: number; variant: string; quantity: number }): ModelLine {
-  return { product: productOf(model, line.which), variant: line.variant, quantity: line.quantity }
-}
-
 function asItem({ product, variant, quantity }: ModelLine): object {
   return { product_id: product.id, variant, quantity }
 }
@@ -135,4 +120,12 @@ async function lineIn(world: World, user: ModelUser, which: number): Promise<{ l
   return { line: user.bag[place]!, url: `/api/bag/items/${bag.items[place]!.id}/` }
 }
 
-export const bagCommands = [add, add, add, replace, setQuantity, takeOut, discard, checkOut, checkOut, look]
+export const bagCommands = [
+  { weight: 7, arbitrary: add },
+  { weight: 2, arbitrary: replace },
+  { weight: 2, arbitrary: setQuantity },
+  { weight: 2, arbitrary: takeOut },
+  { weight: 1, arbitrary: discard },
+  { weight: 6, arbitrary: checkOut },
+  { weight: 2, arbitrary: look },
+]

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import type { LightMyRequestResponse } from 'fastify'
 
-import type { ModelOrder, ModelProduct, ModelUser, StoreModel } from './reference.ts'
+import type { ModelLine, ModelOrder, ModelProduct, ModelUser, StoreModel } from './reference.ts'
 import type { World } from './world.ts'
 
 export type StoreCommand = fc.AsyncCommand<StoreModel, World>
@@ -15,9 +15,30 @@ interface Definition<Given> {
 
 /** Users are named by their place; products and orders by any number, which is wrapped around how many there are. */
 export const anyUser = fc.nat({ max: 2 })
+/** Undefined: whose it is, the owner of a product or the customer of an order. */
+export const mostlyOwner = fc.oneof({ weight: 5, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: anyUser })
 export const anyOne = fc.nat({ max: 30 })
-export const variants = ['default', 'S', 'M'] as const
-export const anyVariant = fc.constantFrom(...variants)
+export const anyVariant = fc.constantFrom('default', 'S', 'M')
+
+/** Mostly a variant that the product has. */
+export const anyLine = fc.record({
+  which: anyOne,
+  variant: fc.oneof({ weight: 5, arbitrary: fc.nat({ max: 2 }) }, { weight: 1, arbitrary: anyVariant }),
+  quantity: fc.integer({ min: 1, max: 4 }),
+})
+
+export function lineOf(model: StoreModel, { which, variant, quantity }: GivenLine): ModelLine {
+  const product = productOf(model, which)
+  const names = [...product.stock.keys()]
+  const name = typeof variant === 'string' ? variant : (names[variant % names.length] ?? 'default')
+  return { product, variant: name, quantity }
+}
+
+interface GivenLine {
+  which: number
+  variant: number | string
+  quantity: number
+}
 
 /** A kind of command with what it is given; its text is what a failing run prints. */
 export function define<Given>(given: fc.Arbitrary<Given>, definition: Definition<Given>): fc.Arbitrary<StoreCommand> {

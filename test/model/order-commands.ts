@@ -4,29 +4,28 @@ import { expect } from 'vitest'
 
 import { expectOrder } from './compare.ts'
 import {
+  anyLine,
   anyOne,
   anyUser,
-  anyVariant,
   define,
   expectStatus,
   hasOrders,
   hasProducts,
   isTurnedAway,
+  lineOf,
+  mostlyOwner,
   orderOf,
-  productOf,
   userOf,
 } from './command.ts'
 import type { ModelLine, ModelOrder, ModelUser, StoreModel, Taken } from './reference.ts'
 import { CONFIRM_WINDOW_SECONDS } from './world.ts'
-
-const anyLine = fc.record({ which: anyOne, variant: anyVariant, quantity: fc.integer({ min: 1, max: 4 }) })
 
 const place = define(fc.record({ who: anyUser, wishes: fc.array(anyLine, { minLength: 1, maxLength: 3 }) }), {
   name: 'order',
   isPossible: hasProducts,
   run: async (model, world, { who, wishes }) => {
     const user = userOf(model, who)
-    const lines = wishes.map((wish): ModelLine => ({ ...wish, product: productOf(model, wish.which) }))
+    const lines = wishes.map((wish) => lineOf(model, wish))
     const products = lines.map(({ product, variant, quantity }) => ({ id: product.id, variant, quantity }))
     const answer = await world.call('POST', '/api/orders/', user, { products })
     if (isTurnedAway(user, answer)) return
@@ -40,32 +39,29 @@ const place = define(fc.record({ who: anyUser, wishes: fc.array(anyLine, { minLe
 
 const anyReference = fc.constantFrom('my money', 'my money', 'pseudo-decline 1', 'pseudo-hold 1')
 
-const confirm = define(
-  fc.record({ who: fc.option(anyUser, { nil: undefined, freq: 5 }), which: anyOne, reference: anyReference }),
-  {
-    name: 'confirm',
-    isPossible: hasOrders,
-    run: async (model, world, { who, which, reference }) => {
-      const order = orderOf(model, which)
-      const user = who === undefined ? order.customer : userOf(model, who)
-      const url = `/api/orders/${order.id}/confirm/`
-      const answer = await world.call('POST', url, user, { payment: { method: 'card', reference } })
-      if (isTurnedAway(user, answer)) return
-      if (user !== order.customer) return expectStatus(answer, 403)
-      if (model.isDue(order)) {
-        model.end(order, 'NOT_CONFIRMED')
-        return expectStatus(answer, 400)
-      }
-      if (order.state === 'PENDING_CONFIRMATION') {
-        order.state = 'CONFIRMED'
-        order.payment = { reference, status: 'pending' }
-      }
-      if (order.state !== 'CONFIRMED') return expectStatus(answer, 400)
-      expectStatus(answer, 200)
-      expectOrder(answer, model, order)
-    },
+const confirm = define(fc.record({ who: mostlyOwner, which: anyOne, reference: anyReference }), {
+  name: 'confirm',
+  isPossible: hasOrders,
+  run: async (model, world, { who, which, reference }) => {
+    const order = orderOf(model, which)
+    const user = who === undefined ? order.customer : userOf(model, who)
+    const url = `/api/orders/${order.id}/confirm/`
+    const answer = await world.call('POST', url, user, { payment: { method: 'card', reference } })
+    if (isTurnedAway(user, answer)) return
+    if (user !== order.customer) return expectStatus(answer, 403)
+    if (model.isDue(order)) {
+      model.end(order, 'NOT_CONFIRMED')
+      return expectStatus(answer, 400)
+    }
+    if (order.state === 'PENDING_CONFIRMATION') {
+      order.state = 'CONFIRMED'
+      order.payment = { reference, status: 'pending' }
+    }
+    if (order.state !== 'CONFIRMED') return expectStatus(answer, 400)
+    expectStatus(answer, 200)
+    expectOrder(answer, model, order)
   },
-)
+})
 
 const confirmForNothing = define(fc.record({ which: anyOne }), {
   name: 'confirm without payment',
@@ -78,7 +74,7 @@ const confirmForNothing = define(fc.record({ which: anyOne }), {
   },
 })
 
-const cancel = define(fc.record({ who: fc.option(anyUser, { nil: undefined, freq: 5 }), which: anyOne }), {
+const cancel = define(fc.record({ who: mostlyOwner, which: anyOne }), {
   name: 'cancel',
   isPossible: hasOrders,
   run: async (model, world, { who, which }) => {
@@ -160,15 +156,10 @@ export function expectRefused(answer: LightMyRequestResponse, refusal: Exclude<T
 }
 
 export const orderCommands = [
-  place,
-  place,
-  place,
-  confirm,
-  confirm,
-  confirm,
-  confirmForNothing,
-  cancel,
-  byStaff,
-  byStaff,
-  read,
+  { weight: 14, arbitrary: place },
+  { weight: 10, arbitrary: confirm },
+  { weight: 2, arbitrary: confirmForNothing },
+  { weight: 3, arbitrary: cancel },
+  { weight: 6, arbitrary: byStaff },
+  { weight: 2, arbitrary: read },
 ]
