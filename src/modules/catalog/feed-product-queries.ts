@@ -88,7 +88,9 @@ export async function updateRows(tx: Tx, rows: readonly NewFeedProduct[], now: T
       RETURNING p.id, p.condition, p.gender, p.brand, p.state, p.updated
     ), searchable AS (
       UPDATE product_search s SET updated = updated.updated, price = n.price, brand = n.brand, condition = n.condition,
-        gender = n.gender, text = n.document, words = CASE WHEN s.text = n.document THEN s.words END
+        gender = n.gender, text = n.document, words = CASE
+          WHEN (s.text, s.brand, s.condition, s.gender) IS NOT DISTINCT FROM (n.document, n.brand, n.condition, n.gender)
+          THEN s.words END
       FROM n JOIN updated USING (id) WHERE s.product_id = n.id
     ), counted AS (${countChanges(sql`(
       SELECT condition, gender, brand, 1 AS change FROM updated WHERE state = 'AVAILABLE'
