@@ -14,9 +14,10 @@ import {
   userOf,
 } from './command.ts'
 import type { ModelProduct, ModelUser, StoreModel } from './reference.ts'
+import type { World } from './world.ts'
 
 /** Few units, so that orders compete for them. */
-const anyStock = fc.dictionary(anyVariant, fc.nat({ max: 6 }), { minKeys: 1, maxKeys: 3 })
+const anyStock = fc.dictionary(anyVariant, fc.nat({ max: 7 }), { minKeys: 1, maxKeys: 3 })
 const anyTitle = fc.constantFrom('A lamp', 'A chair', 'A table')
 const anyPrice = fc.integer({ min: 1, max: 1000 })
 
@@ -138,6 +139,22 @@ const read = define(fc.record({ who: mostlyOwner, which: anyOne }), {
 function statusFor(model: StoreModel, product: ModelProduct, user: ModelUser): number {
   if (!model.isVisible(product, user)) return 404
   return product.owner === user ? 200 : 403
+}
+
+/** What the first two users sell before the first command. */
+export async function stockShelves(model: StoreModel, world: World): Promise<void> {
+  for (const owner of model.users.slice(0, 2)) {
+    const stock = { default: 6, S: 2, M: 4 }
+    const answer = await world.call('POST', '/api/products/', owner, {
+      title: 'A bed',
+      description: 'Of iron.',
+      price: 100,
+      stock,
+    })
+    const { id } = answer.json<{ id: string }>()
+    const state = 'AVAILABLE'
+    model.products.push({ id, owner, title: 'A bed', price: 100, stock: new Map(Object.entries(stock)), state })
+  }
 }
 
 export const productCommands = [
