@@ -5,6 +5,7 @@ import { openWorkbench } from '../../bench/support/workbench.ts'
 import { crash } from './crashes.ts'
 import { runHeldOpen } from './held-open.ts'
 import { faultPoints } from './points.ts'
+import { runModel } from './model.ts'
 import { race } from './races.ts'
 import { createTally } from './tally.ts'
 
@@ -13,8 +14,10 @@ const USAGE = `npm run chaos [-- options]
 Kills the server at every named point of its code and at random ones, ends the database under it, lets hundreds of
 customers want the same units, and counts afterwards. Ends with "N passed, N failed".
 
-  --runs N               every point and every random kill N times, the races 4 N times each (50)
-  --only NAME,NAME       these alone: points by name, or kills, store-kills, database, held-open, races, crossing
+  --runs N               every point and every random kill N times, the races 4 N times each,
+                         200 N commands compared with the model of the store (50)
+  --only NAME,NAME       these alone: points by name, or kills, store-kills, database, held-open, races,
+                         crossing, model
   --held-seconds N       how long one transaction stays open (60)
   --crossing-seconds N   how long orders cross each other in either shape (60)
   --help                 this text
@@ -34,7 +37,7 @@ if (values.help) {
   process.exit(0)
 }
 
-const parts = ['kills', 'store-kills', 'database', 'held-open', 'races', 'crossing']
+const parts = ['kills', 'store-kills', 'database', 'held-open', 'races', 'crossing', 'model']
 const known = new Set([...faultPoints.map(({ name }) => name), ...parts])
 const only = values.only?.split(',')
 const unknown = only?.filter((name) => !known.has(name)) ?? []
@@ -57,6 +60,10 @@ try {
     tally.say('transaction held open', `${heldSeconds} s`)
   }
   await race({ bench, tally, rounds: 4 * runs, crossingSeconds, isWanted })
+  if (isWanted('model')) {
+    await tally.attempt('the model of the store', () => runModel(200 * runs))
+    tally.say('model', `${200 * runs} commands`)
+  }
 } finally {
   await bench.close()
 }
