@@ -64,6 +64,15 @@ export async function lockByFeedIds(tx: Tx, feedIds: readonly string[]): Promise
     ORDER BY feed_id FOR NO KEY UPDATE`)
 }
 
+/**
+ * Locks the stock of products that the caller has locked, in the order of everybody who takes units: batches of one update go by feed id, and
+ * an order over products of two batches would wait in a circle with them.
+ */
+export async function lockStock(tx: Tx, productIds: readonly string[]): Promise<void> {
+  await tx.run(sql`
+    SELECT 1 FROM stock_levels WHERE product_id = ANY(${productIds}::uuid[]) ORDER BY product_id, variant FOR UPDATE`)
+}
+
 /** Writes the new values into products that the caller has locked, and their stock; returns the ids of those that differed. */
 export async function updateRows(tx: Tx, rows: readonly NewFeedProduct[], now: Timestamp): Promise<string[]> {
   const changed = await tx.rows<{ id: string }>(sql`

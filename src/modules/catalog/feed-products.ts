@@ -4,6 +4,7 @@ import { newId } from '../../platform/ids.ts'
 import {
   listAfterFeedId,
   lockByFeedIds,
+  lockStock,
   updateRows,
   type NewFeedProduct,
   type StoredFeedProduct,
@@ -105,6 +106,10 @@ async function updateStored(
     else result.notOurs.push(product.feedId)
   })
 
+  await lockStock(
+    tx,
+    own.map((row) => row.id),
+  )
   const changed = new Set<string>()
   for (const batch of statementBatches(inLockOrder(own))) {
     for (const id of await updateRows(tx, batch, toTimestamp(now))) changed.add(id)
