@@ -10,6 +10,7 @@ import { liveScenario } from './scenarios/live.ts'
 import { signInScenario } from './scenarios/sign-in.ts'
 import { startScenario } from './scenarios/start.ts'
 import { storeScenario } from './scenarios/store.ts'
+import { streamScenario } from './scenarios/stream.ts'
 import { keep, table } from './support/report.ts'
 import type { Measurement, Scenario, Sizes } from './support/scenario.ts'
 
@@ -22,6 +23,7 @@ const scenarios: Scenario[] = [
   changesScenario,
   liveScenario,
   fanOutScenario,
+  streamScenario,
 ]
 
 const { values } = parseArgs({

@@ -63,6 +63,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   let epoch = ''
   let marker = UNKNOWN
   let position = 0
+  let savedPosition = 0
   let problem: string | undefined
   let retryMs = FIRST_RETRY_MS
   let isWanted = false
@@ -107,25 +108,38 @@ export function createPublisher(options: PublisherOptions): Publisher {
       marker = UNKNOWN
       return 'again'
     }
+    return publishUpTo(head)
+  }
+
+  /** The next batch is read, and how far the last one came is saved, while Redis takes one. */
+  async function publishUpTo(head: number): Promise<Step> {
+    let changes = await selectRowChanges(db, position, BATCH)
     while (position < head && !signal.aborted) {
-      const changes = await selectRowChanges(db, position, BATCH)
       const next = changes.at(-1)?.position ?? head
       const nextMarker = `${epoch} ${next}`
       faultPoint('stream-before-publish')
-      const { result } = await streams.publish({
-        entries: changes.map(toEntry!),
-        expected: marker,
-        next: nextMarker,
-      })
+      const [{ result }, following] = await Promise.all([
+        streams.publish({ entries: changes.map(toEntry!), expected: marker, next: nextMarker }),
+        next < head ? selectRowChanges(db, next, BATCH) : [],
+        saveCursor(),
+      ])
       // Redis was wiped, or somebody else was faster: the next step finds out.
       if (result !== 'published') return 'again'
       faultPoint('stream-after-publish')
       marker = nextMarker
       position = next
-      await insertCursor(db, position)
-      faultPoint('stream-after-cursor')
+      changes = following
     }
+    await saveCursor()
+    faultPoint('stream-after-cursor')
     return 'idle'
+  }
+
+  async function saveCursor(): Promise<void> {
+    if (savedPosition === position) return
+    const reached = position
+    await insertCursor(db, reached)
+    savedPosition = reached
   }
 
   /** Decides where to go on, seeing what Redis has. */
@@ -134,10 +148,11 @@ export function createPublisher(options: PublisherOptions): Publisher {
     toEntry = createEnvelopes({ prefix, database, version, instants, clock: options.clock })
     epoch = await options.epoch()
     const head = await placeRowChanges(db)
-    const saved = await selectCursor(db)
-    position = startAfter(found, { epoch, head, saved })
-    if (position < saved) log.warn({ from: position, to: saved }, 'Redis has lost entries, publishing them again')
-    if (position !== saved) await insertCursor(db, position)
+    savedPosition = await selectCursor(db)
+    position = startAfter(found, { epoch, head, saved: savedPosition })
+    if (position < savedPosition)
+      log.warn({ from: position, to: savedPosition }, 'Redis has lost entries, publishing them again')
+    await saveCursor()
     marker = found
   }
 
