@@ -57,6 +57,29 @@ it('shows what is written here in the feed views, and nothing else of them chang
   expect(await detail('written')).toEqual({ ...before, ...changed })
 })
 
+it('cleans a description that is written here as one of a feed', async () => {
+  const path = await uploaded('cleaned')
+  const hostile = '<b onclick="alert(1)">Fine</b><img src=x onerror=alert(1)><script>alert(1)</script> 5 < 6'
+
+  const patched = await send('PATCH', path, { description: hostile })
+  const shown = await detail('cleaned')
+  const empty = await send('PATCH', path, { description: '<script>alert(1)</script>' })
+
+  const description = '<b>Fine</b> 5 &lt; 6'
+  expect(patched).toMatchObject({ status: 200, body: { description } })
+  expect(shown).toMatchObject({ description })
+  expect(empty).toMatchObject({ status: 400, body: { errors: { description: [expect.any(String)] } } })
+  expect(await detail('cleaned')).toMatchObject({ description })
+})
+
+it('keeps the description of a product of no feed as it was written', async () => {
+  const description = '<script>alert(1)</script> 5 < 6'
+
+  const { body } = await send('POST', '/api/products/', { title: 'A', description, price: 1, stock: { default: 1 } })
+
+  expect(body).toMatchObject({ description })
+})
+
 it('lets a new price win over lower prices of the feed', async () => {
   const path = await uploaded(
     'cheaper',

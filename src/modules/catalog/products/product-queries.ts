@@ -53,12 +53,13 @@ export interface LockedProduct {
   state: ProductRow['state']
   title: string
   price: number
+  isOfFeed: boolean
 }
 
 /** Everybody who changes a product, its stock as a whole or its tags holds this lock. Taking units does not need it. */
 export async function lockProduct(tx: Tx, id: string): Promise<LockedProduct | undefined> {
   return tx.row<LockedProduct>(sql`
-    SELECT id, owner_id AS "ownerId", state, title, price FROM products
+    SELECT id, owner_id AS "ownerId", state, title, price, feed_id IS NOT NULL AS "isOfFeed" FROM products
     WHERE id = ${id} AND state <> 'DELETED' AND ${ownerPresent} FOR NO KEY UPDATE`)
 }
 

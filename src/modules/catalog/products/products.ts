@@ -5,6 +5,7 @@ import type { Caller } from '../../../platform/http/caller.ts'
 import { isUuid, newId } from '../../../platform/ids.ts'
 import { nextState } from '../../../platform/state-machine.ts'
 import { requireActiveOwner } from '../deleted-owners.ts'
+import { cleanHtml } from '../feed/clean-html.ts'
 import { saveSearchDocuments } from '../search/documents.ts'
 import { replaceStock } from '../stock/stock.ts'
 import {
@@ -73,6 +74,7 @@ export async function changeProduct(
   if (patch.tagIds !== undefined) patch.tagIds = await requireTags(tx, patch.tagIds)
   const product = await lockOwnProduct(tx, caller, id)
   if (Object.values(change).every((member) => member === undefined)) return getProduct(tx, caller, id)
+  if (product.isOfFeed && patch.description !== undefined) patch.description = cleanDescription(patch.description)
 
   await saveProduct(tx, id, patch, distinctTimestamp(now))
   if (stock !== undefined) await replaceStock(tx, product, stock)
@@ -109,6 +111,13 @@ export async function deleteProduct(tx: Tx, caller: Caller, id: string, now: Dat
   await markProductDeleted(tx, id, product.state, distinctTimestamp(now))
   await saveSearchDocuments(tx, [id])
   await recordProductDeleted(tx, { id: product.id, ownerUserId: product.ownerId }, product.state)
+}
+
+/** The feed's clients put descriptions into their pages as HTML (product-feed contract, section 3.2), whoever wrote them. */
+function cleanDescription(description: string): string {
+  const cleaned = cleanHtml(description)
+  if (cleaned === '') throw InvalidError.fields({ description: ['Nothing of this is text or plain formatting.'] })
+  return cleaned
 }
 
 async function lockOwnProduct(tx: Tx, caller: Caller, id: string): Promise<LockedProduct> {
