@@ -345,6 +345,18 @@ describe('/api/bag/items/{item_id}/', () => {
     })
   })
 
+  it('knows an item by its id in any spelling', async () => {
+    const shopper = await join()
+    const { items } = (await add(shopper, await sell(seller.as))).json<Bag>()
+    const path = `/api/bag/items/${items[0]!.id.toUpperCase()}/`
+
+    const put = await shopper.as.put(path, { quantity: 2 })
+    const deleted = await shopper.as.delete(path)
+
+    expect([put.statusCode, put.json<Bag>().items[0]!.quantity]).toEqual([200, 2])
+    expect(deleted.statusCode).toBe(204)
+  })
+
   it('takes a line out', async () => {
     const shopper = await join()
     const [mug, shirt] = [await sell(seller.as), await sell(seller.as)]

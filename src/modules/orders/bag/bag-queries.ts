@@ -145,7 +145,7 @@ export async function updateLine(
     UNION ALL
     SELECT ${lineColumns} FROM bag_items WHERE bag_id = ${bagId} AND id <> ${itemId}
     ORDER BY place`)
-  return rows.some((row) => row.id === itemId) ? rows : undefined
+  return rows.some((row) => row.id === itemId.toLowerCase()) ? rows : undefined
 }
 
 /** The number of lines that are left; undefined when the bag has no such line. */
