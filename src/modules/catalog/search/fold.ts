@@ -4,7 +4,7 @@ const ACCENTS = new RegExp(
   String.raw`[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1-\u05c2\u05c4-\u05c5\u05c7\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\ufe20-\ufe2f]`,
   'g',
 )
-/** Letters that Unicode does not take apart, the sigma whose form depends on its place, and what no text may hold. */
+/** Letters that Unicode does not take apart, the ß that a capital ẞ leaves, the sigma whose form depends on its place, and what no text may hold. */
 const LETTERS: Readonly<Record<string, string>> = {
   æ: 'ae',
   ð: 'd',
@@ -12,11 +12,12 @@ const LETTERS: Readonly<Record<string, string>> = {
   đ: 'd',
   ł: 'l',
   œ: 'oe',
+  ß: 'ss',
   ς: 'σ',
   '\uffff': '\ufffd',
   '\u{10ffff}': '\ufffd',
 }
-const LETTER = /[æðøđłœς\uffff\u{10ffff}]/gu
+const LETTER = /[æðøđłœßς\uffff\u{10ffff}]/gu
 
 /**
  * The text without case and accents: what is stored to be searched, and what a term becomes before it is looked for. Compatibility forms are

@@ -1,7 +1,7 @@
 import type { Timestamp } from '../../../platform/clock.ts'
 import { join, sql, type Sql } from '../../../platform/db/sql.ts'
 import { ownerPresent } from '../deleted-owners.ts'
-import { fold } from './fold.ts'
+import { fold, SEPARATOR } from './fold.ts'
 import { marks } from './words.ts'
 
 /** Which products are wanted; every member that is present narrows them. */
@@ -67,9 +67,24 @@ function isNullOr(value: string | undefined, test: Sql): Sql {
   return sql`(${value ?? null}::text IS NULL OR ${test})`
 }
 
-export function containsTerm(term: string): Sql {
+function containsTerm(term: string): Sql {
   const pattern = `%${escapeLike(term)}%`
-  return sql`(text LIKE ${pattern} OR tag_names LIKE ${pattern})`
+  return sql`(text LIKE ${pattern} OR (tag_names LIKE ${pattern} AND ${currentTagNames} LIKE ${pattern}))`
+}
+
+/**
+ * The names of a document's tags as they are now. While documents are written anew, after a tag of many products was renamed or deleted,
+ * `tag_names` may still hold a name that finds nothing any more.
+ */
+export const currentTagNames = sql`
+  CASE WHEN EXISTS (SELECT FROM stale_tags) THEN (${joinedTagNames(sql`product_search.product_id`)}) ELSE tag_names END`
+
+/** A statement of the text that documents keep of the tags of a product. */
+export function joinedTagNames(productId: Sql): Sql {
+  return sql`
+    SELECT coalesce(string_agg(tags.name_folded, ${SEPARATOR} ORDER BY product_tags.place), '')
+    FROM product_tags JOIN tags ON tags.id = product_tags.tag_id AND tags.deleted IS NULL
+    WHERE product_tags.product_id = ${productId}`
 }
 
 /** As a value and not with EXISTS, which the planner would answer by hashing all products of the tag. A deleted tag is borne by nothing. */

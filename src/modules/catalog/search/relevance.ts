@@ -2,7 +2,14 @@ import type { Db, Queryable } from '../../../platform/db/db.ts'
 import { join, sql, type Sql } from '../../../platform/db/sql.ts'
 import { listProductRows, type ProductRow } from '../products/product-rows.ts'
 import { SEPARATOR } from './fold.ts'
-import { escapeLike, sourceConditions, termOf, testConditions, type ProductFilter } from './product-filter.ts'
+import {
+  currentTagNames,
+  escapeLike,
+  sourceConditions,
+  termOf,
+  testConditions,
+  type ProductFilter,
+} from './product-filter.ts'
 import { completeMatches, nearWalk, snapshot, type Matches } from './product-matches.ts'
 import { wordsMeant } from './similar-words.ts'
 import { wordsOf } from './words.ts'
@@ -66,9 +73,9 @@ async function rankMeant(db: Db, filter: ProductFilter): Promise<string[]> {
     sql`
     SELECT product_id AS id FROM (
       SELECT * FROM (
-        SELECT product_id, updated, text, tag_names FROM product_search
-        WHERE ${condition} AND ${sourceConditions(found)} AND ${testConditions(found)} OFFSET 0
-      ) matches ORDER BY updated DESC LIMIT ${MAX_RANKED}
+        SELECT product_id, updated, text, ${currentTagNames} AS tag_names, NOT EXISTS (SELECT FROM stale_tags) AS is_current
+        FROM product_search WHERE ${condition} AND ${sourceConditions(found)} AND ${testConditions(found)} OFFSET 0
+      ) matches WHERE is_current OR (${inText(sql`text || ${SEPARATOR} || tag_names`)}) ORDER BY updated DESC LIMIT ${MAX_RANKED}
     ) matches, ${titleOf(sql`matches`)}
     ORDER BY CASE WHEN ${inText(sql`title`)} THEN 1 WHEN ${inText(sql`title || ${SEPARATOR} || tag_names`)} THEN 2 ELSE 3 END,
       similarity(title, ${termOf(filter)}) DESC, updated DESC, product_id DESC`,

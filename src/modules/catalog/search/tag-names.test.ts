@@ -5,7 +5,9 @@ import { sql } from '../../../platform/db/sql.ts'
 import { newId } from '../../../platform/ids.ts'
 import { changeTag, createTag, deleteTag } from '../tags/tags.ts'
 import { saveSearchDocuments } from './documents.ts'
+import { countFacets } from './facets.ts'
 import { listNewest } from './product-matches.ts'
+import { listMostRelevant } from './relevance.ts'
 import { refreshTagNames } from './tag-names.ts'
 
 /** More than two batches. */
@@ -59,6 +61,24 @@ it('brings a new name to many products in batches, which may be cut short and ru
   while (await refresh());
   expect([await count('old name'), await count('new name')]).toEqual([0, PRODUCTS])
   expect((await listNewest(database.db, { searchTerm: 'ew nam' }, 5)).rows).toHaveLength(5)
+})
+
+it('finds nothing by a name that is gone while the batches still run', async () => {
+  const { db } = database
+  const literal = async (searchTerm: string) => (await listNewest(db, { searchTerm }, 100)).rows
+  const meant = async (searchTerm: string) =>
+    (await listMostRelevant(db, { searchTerm }, { skip: 0, pageSize: 100 })).products
+  const id = await makeTag('Gabardine', PRODUCTS)
+  expect([(await literal('gabardine')).length, (await meant('gabradine')).length]).toEqual([100, 100])
+
+  await db.transaction((tx) => changeTag(tx, OWNER, id, { name: 'Houndstooth' }, NOW))
+  expect([await count('gabardine'), await literal('gabardine'), await meant('gabradine')]).toEqual([600, [], []])
+  expect((await countFacets(db, { searchTerm: 'gabardine' })).counted).toBe(0)
+  expect(await literal('houndstooth')).toHaveLength(100)
+
+  await db.transaction((tx) => deleteTag(tx, OWNER, id, NOW))
+  expect([await literal('gabardine'), await literal('houndstooth')]).toEqual([[], []])
+  while (await refresh());
 })
 
 it('begins again when the tag is changed while the batches run', async () => {

@@ -1,14 +1,14 @@
 import type { Db, Queryable, Tx } from '../../../platform/db/db.ts'
 import { sql } from '../../../platform/db/sql.ts'
 import type { Sweep } from '../../../platform/sweep.ts'
-import { SEPARATOR } from './fold.ts'
+import { joinedTagNames } from './product-filter.ts'
 
 /** Documents whose tag names are written anew in one transaction. */
 const BATCH = 500
 
 /**
  * After a tag was renamed or deleted, in that transaction: products are no longer found by the old name. Of a tag with many products the
- * rest follows in batches (`refreshTagNames`).
+ * documents of the rest follow in batches (`refreshTagNames`); until then who searches asks the tags as well (`currentTagNames`).
  */
 export async function forgetTagName(tx: Tx, tagId: string): Promise<void> {
   const last = await refreshBatch(tx, tagId, null)
@@ -38,10 +38,8 @@ async function refreshBatch(tx: Tx, tagId: string, after: string | null): Promis
   )
   await tx.run(sql`
     UPDATE product_search d SET tag_names = n.tag_names, words = NULL
-    FROM unnest(${ids}::uuid[]) AS given (product_id), LATERAL (
-      SELECT coalesce(string_agg(tags.name_folded, ${SEPARATOR} ORDER BY product_tags.place), '') AS tag_names
-      FROM product_tags JOIN tags ON tags.id = product_tags.tag_id AND tags.deleted IS NULL
-      WHERE product_tags.product_id = given.product_id) n
+    FROM unnest(${ids}::uuid[]) AS given (product_id),
+      LATERAL (${joinedTagNames(sql`given.product_id`)}) AS n (tag_names)
     WHERE d.product_id = given.product_id AND d.tag_names <> n.tag_names`)
   return ids.length < BATCH ? undefined : ids.at(-1)
 }
