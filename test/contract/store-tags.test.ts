@@ -84,6 +84,17 @@ describe('POST /api/tags/', () => {
     expect((await send('POST', '/api/tags/', staff, { name: 'Arbol', description: 'Another.' })).statusCode).toBe(201)
   })
 
+  it.each([
+    ['Straße', 'STRASSE'],
+    ['Großer Fuß', 'GROẞER FUẞ'],
+    ['Σάς', 'ΣΆΣ'],
+    ['İznik', 'i̇znik'],
+  ])('takes %s and %s for one name', async (name, other) => {
+    await makeTag(name)
+
+    expect((await send('POST', '/api/tags/', staff, { name: other, description: 'A tag.' })).statusCode).toBe(400)
+  })
+
   it('makes one of several tags of one name that are sent at once', async () => {
     const body = (index: number) => ({ name: index % 2 === 0 ? 'Contested' : 'CONTESTED', description: 'A tag.' })
 

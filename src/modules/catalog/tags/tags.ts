@@ -73,8 +73,9 @@ export async function deleteTag(tx: Tx, actor: string, id: string, now: Date): P
   await record(tx, tagDeleted, actor, tag)
 }
 
+/** The key by way of upper case: ß and SS differ in case alone, and so do the two small forms of sigma. */
 function keysOf(name: string): { key: string; folded: string } {
-  return { key: name.normalize('NFC').toLowerCase(), folded: fold(name) }
+  return { key: name.toLowerCase().toUpperCase().toLowerCase().normalize('NFC'), folded: fold(name) }
 }
 
 async function refuseTaken(write: Promise<unknown>): Promise<void> {
