@@ -99,9 +99,8 @@ async function buildHttp(
   const app = await createHttpServer({ ...context, authenticate, version })
   if (context.config.redisUrl !== undefined) {
     const redis = connectRedis(context.config.redisUrl, context.log)
-    app.readinessChecks.add('redis', () => redis.problem())
     services.push(redis)
-    observeStream(app, stream)
+    observeStream(app, redis, stream)
   }
   observe(app, changeLog)
   const realtime = createRealtime({ ...context, app, changeLog, authenticate, topics, rightsEnded })

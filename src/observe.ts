@@ -3,6 +3,7 @@ import { Gauge } from 'prom-client'
 import type { ChangeLog } from './changes/index.ts'
 import { deliveryStats } from './delivery/index.ts'
 import type { App } from './platform/http/app.ts'
+import type { RedisConnection } from './platform/redis.ts'
 import type { ChangeStream } from './stream/index.ts'
 
 /** Further behind than this, mails and pushes are minutes late: somebody should look, and no more traffic should come. */
@@ -22,17 +23,17 @@ export function observe(app: App, changeLog: ChangeLog): void {
   app.metrics.registry.registerMetric(deliveryGauge(app))
 }
 
-/** Longer than a restart of Redis takes; consumers of the stream hear nothing meanwhile. */
-const MAX_STREAM_WAIT_SECONDS = 30
-
-/** Puts the change stream on `/readyz` and `/metrics`. */
-export function observeStream(app: App, stream: ChangeStream): void {
+/** Puts Redis and the change stream on `/readyz`, the stream on `/metrics`. Requests are served without Redis, so that it is only noted. */
+export function observeStream(app: App, redis: RedisConnection, stream: ChangeStream): void {
+  app.readinessChecks.add('redis', async () => {
+    const problem = await redis.problem()
+    return problem === undefined ? undefined : { note: `but ${problem}` }
+  })
   app.readinessChecks.add('change stream', async () => {
     const { waiting, waitingSeconds, problem } = await stream.status()
-    const rows = `${waiting} row changes are not in Redis yet`
-    if (problem !== undefined) return `${rows}: ${problem}`
-    if (waitingSeconds > MAX_STREAM_WAIT_SECONDS) return `${rows}, the first for ${waitingSeconds} s`
-    return { note: rows }
+    const since = waitingSeconds > 0 ? `, the first for ${waitingSeconds} s` : ''
+    const reason = problem === undefined ? '' : `: ${problem}`
+    return { note: `${waiting} row changes are not in Redis yet${since}${reason}` }
   })
   app.metrics.registry.registerMetric(streamGauge(stream))
 }

@@ -8,7 +8,10 @@ export interface RedisConnection extends Service {
   problem(): Promise<string | undefined>
 }
 
+const ABSENT = 'Redis at REDIS_URL does not answer'
 const CONNECT_TIMEOUT_MS = 2_000
+/** A server that hangs is as good as none. */
+const PING_TIMEOUT_MS = 1_000
 const MAX_RECONNECT_MS = 5_000
 
 /** A connection to the optional Redis that comes back by itself; its absence is said in the log once per outage. */
@@ -24,14 +27,17 @@ export function connectRedis(url: string, log: Logger): RedisConnection {
     },
     stop: async () => redis?.disconnect(),
     problem: async () => {
-      if (redis?.status !== 'ready') return 'Redis at REDIS_URL does not answer'
-      return (await redis.ping()) === 'PONG' ? undefined : 'Redis at REDIS_URL does not answer PING'
+      if (redis?.status !== 'ready') return ABSENT
+      return redis.ping().then(
+        () => undefined,
+        () => ABSENT,
+      )
     },
   }
 }
 
 async function open(url: string, log: Logger): Promise<Redis> {
-  const redis = await openRedis(url)
+  const redis = await openRedis(url, { commandTimeout: PING_TIMEOUT_MS })
   let isAway = false
   redis.on('error', (error: Error) => {
     if (!isAway) log.warn({ err: error.message }, 'Redis is not reachable; trying again')

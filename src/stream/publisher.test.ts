@@ -39,6 +39,14 @@ describe.skipIf(redisIsMissing !== undefined)(`the publisher${redisIsMissing ? `
     await until('it has nothing to say any more', () => publisher.problem === undefined)
   })
 
+  it('does not begin with a failure while Redis is there', async () => {
+    rig = await openRig()
+    const publisher = await rig.publish()
+
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(publisher.problem).toBeUndefined()
+  })
+
   it('starts without Redis', async () => {
     rig = await openRig()
     await rig.redis.end()

@@ -73,7 +73,8 @@ export async function openRedisStreams(options: RedisStreamsOptions): Promise<Re
   redis.on('ready', options.onReady)
   const markerKey = `${prefix}:change-stream:position`
   const leaseKey = `${prefix}:change-stream:publisher`
-  void redis.connect().catch(() => undefined)
+  // Waited for, so that a publisher whose server is there does not begin with a failure; one that is away is tried again and again.
+  await redis.connect().catch(() => undefined)
 
   return {
     publish: async ({ entries, expected, next }) => {

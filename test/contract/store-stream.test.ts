@@ -197,18 +197,24 @@ describe.skipIf(redisIsMissing !== undefined)(
       expect(ready.body).toContain('row changes are not in Redis yet')
       await redis.end()
       const productId = await sell(ann)
-      const checks = async (): Promise<string> => (await souk.inject({ method: 'GET', url: '/readyz' })).body
-      await until('it is said', async () => (await checks()).includes('does not answer'))
+      const checks = async (): Promise<{ redis: string; 'change stream': string }> => {
+        const answer = await souk.inject({ method: 'GET', url: '/readyz' })
+        expect(answer.statusCode).toBe(200)
+        return answer.json<{ checks: { redis: string; 'change stream': string } }>().checks
+      }
+      await until('it is said', async () => (await checks()).redis === 'ok, but Redis at REDIS_URL does not answer')
+      await until('it is said of the stream', async () =>
+        /^ok, [1-9]\d* row changes are not in Redis yet.*: Redis or the database does not answer$/.test(
+          (await checks())['change stream'],
+        ),
+      )
       const metrics = await souk.inject({ method: 'GET', url: '/metrics' })
       expect(metrics.body).toMatch(/souk_change_stream_rows\{state="published"\} [1-9]/)
       expect(metrics.body).toMatch(/souk_change_stream_rows\{state="waiting"\} [1-9]/)
       await redis.start()
 
       await until('it is seen', () => of('products', productId).length > 0)
-      await until(
-        'it is ready again',
-        async () => (await souk.inject({ method: 'GET', url: '/readyz' })).statusCode === 200,
-      )
+      await until('it is well again', async () => (await checks()).redis === 'ok')
     })
   },
 )
