@@ -40,7 +40,11 @@ export async function seedStore(databaseUrl: string, size: number): Promise<Seed
     })
   } finally {
     await db.close()
-    await onServer(databaseUrl, `VACUUM ANALYZE`)
+    // Only what was filled: of a table known to be empty the server would go on reading all of it, one row at a time, once it is not.
+    await onServer(
+      databaseUrl,
+      `VACUUM ANALYZE ${[...TABLES, 'users', 'login_names', 'sign_ins', 'credentials'].join(', ')}`,
+    )
   }
 }
 
