@@ -44,8 +44,8 @@ describe.skipIf(redisIsMissing !== undefined)(`under load${redisIsMissing ? ` ($
       told,
       stop: async () => {
         isStopped = true
-        client.disconnect()
         await running
+        client.disconnect()
       },
     }
   }

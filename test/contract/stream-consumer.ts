@@ -77,8 +77,8 @@ export function consume(redis: Redis, prefix = 'souk'): StreamConsumer {
     seen,
     stop: async () => {
       isStopped = true
-      redis.disconnect()
       await running
+      redis.disconnect()
     },
   }
 }

@@ -25,6 +25,7 @@ export interface RedisServer {
 }
 
 const START_LIMIT_MS = 10_000
+const COMMAND_TIMEOUT_MS = 5_000
 
 export async function startRedis(options: { args?: readonly string[] } = {}): Promise<RedisServer> {
   const port = await freePort()
@@ -57,7 +58,12 @@ export async function startRedis(options: { args?: readonly string[] } = {}): Pr
   return {
     url,
     client: () => {
-      const client = new Redis(url, { retryStrategy: () => 50, maxRetriesPerRequest: null })
+      // Commands wait while the server is away; one whose answer got lost with a connection must not wait for ever.
+      const client = new Redis(url, {
+        retryStrategy: () => 50,
+        maxRetriesPerRequest: null,
+        commandTimeout: COMMAND_TIMEOUT_MS,
+      })
       client.on('error', () => undefined)
       clients.push(client)
       return client
