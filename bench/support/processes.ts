@@ -26,7 +26,10 @@ export async function startSouk(env: Record<string, string>, role = 'serve'): Pr
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const server = watch(child, `http://127.0.0.1:${port}`)
-  await untilAnswers(server, child)
+  await untilAnswers(server, child).catch((error: unknown) => {
+    server.kill()
+    throw error
+  })
   return server
 }
 

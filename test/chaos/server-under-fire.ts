@@ -47,6 +47,7 @@ export async function startServerUnderFire(options: {
   let deaths = 0
   let fault: string | undefined
   let starting: Promise<void> | undefined
+  let isStopped = false
   let server = await start()
 
   async function start(): Promise<ServerProcess> {
@@ -68,7 +69,7 @@ export async function startServerUnderFire(options: {
   }
 
   async function restart(): Promise<void> {
-    if (isAlive(server)) return
+    if (isStopped || isAlive(server)) return
     recordDeath()
     server = await start()
   }
@@ -86,9 +87,8 @@ export async function startServerUnderFire(options: {
         if (response.status !== 503) return response
         await new Promise((resolve) => setTimeout(resolve, 100))
       } catch (error) {
+        if (isStopped || !(await hasDied(asked))) throw error
         // Another request may have brought it back already.
-        if (isAlive(asked)) await new Promise((resolve) => setTimeout(resolve, 50))
-        if (isAlive(asked)) throw error
         await revive()
       }
     }
@@ -109,8 +109,21 @@ export async function startServerUnderFire(options: {
       server.kill()
     },
     revive,
-    stop: () => server.stop(),
+    stop: async () => {
+      isStopped = true
+      await starting
+      await server.stop()
+    },
   }
+}
+
+/** On a busy machine the end of a connection is heard before that of the process. */
+const DEATH_LIMIT_MS = 2_000
+
+async function hasDied(server: ServerProcess): Promise<boolean> {
+  const until = Date.now() + DEATH_LIMIT_MS
+  while (isAlive(server) && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20))
+  return !isAlive(server)
 }
 
 function isAlive(server: ServerProcess): boolean {

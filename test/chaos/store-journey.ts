@@ -36,7 +36,12 @@ export function runStorePoints(
   points: readonly FaultPoint[],
 ): Promise<StoreOutcome> {
   const faults = points.map(({ name, passes }) => `${name}:${1 + Math.floor(Math.random() * passes)}`)
-  return storeJourney({ folder, databaseUrl, faults, duringWork: (server) => untilReached(server, faults) })
+  return storeJourney({
+    folder,
+    databaseUrl,
+    faults,
+    duringWork: (server, isOpen) => untilReached(server, faults, isOpen),
+  })
 }
 
 /** The same with kill -9 from outside, several times, each after a random time. */
@@ -46,8 +51,8 @@ export function runStoreKills(
   kills: number,
   maxMs: number,
 ): Promise<StoreOutcome> {
-  const duringWork = async (server: ServerUnderFire): Promise<void> => {
-    for (let n = 0; n < kills; n++) {
+  const duringWork = async (server: ServerUnderFire, isOpen: () => boolean): Promise<void> => {
+    for (let n = 0; n < kills && isOpen(); n++) {
       await wait(Math.random() * maxMs)
       await killAndRevive(server)
     }
@@ -56,13 +61,14 @@ export function runStoreKills(
 }
 
 /** Waits until the server has died of every fault in turn; one that is not reached in time is passed over. */
-async function untilReached(server: ServerUnderFire, faults: readonly string[]): Promise<void> {
+async function untilReached(server: ServerUnderFire, faults: readonly string[], isOpen: () => boolean): Promise<void> {
   for (let deaths = 1; deaths <= faults.length; deaths++) {
     const limit = Date.now() + REACH_LIMIT_MS
-    while (server.deaths < deaths && Date.now() < limit) {
+    while (isOpen() && server.deaths < deaths && Date.now() < limit) {
       await server.revive()
       await wait(20)
     }
+    if (!isOpen()) return
     if (server.deaths < deaths) await killAndRevive(server)
   }
   await server.revive()
@@ -82,7 +88,8 @@ interface StoreJourney {
   folder: string
   databaseUrl: string
   faults: readonly string[]
-  duringWork: (server: ServerUnderFire) => Promise<void>
+  /** Ends early when the shop does. */
+  duringWork: (server: ServerUnderFire, isOpen: () => boolean) => Promise<void>
 }
 
 async function storeJourney({ folder, databaseUrl, faults, duringWork }: StoreJourney): Promise<StoreOutcome> {
@@ -104,8 +111,14 @@ async function storeJourney({ folder, databaseUrl, faults, duringWork }: StoreJo
     const place: Shop = { server, databaseUrl, staff: staff!, variants, diary }
     const shoppers = customers.map((buyer, n): Shopper => ({ ...buyer, way: n % 2 === 0 ? 'orders' : 'bag' }))
     let isOpen = true
-    const shopping = shoppers.map((shopper) => shop(place, shopper, () => isOpen))
-    await Promise.race([duringWork(server), Promise.all(shopping)]).finally(() => (isOpen = false))
+    const shopping = shoppers.map((shopper) =>
+      shop(place, shopper, () => isOpen).catch((error: Error) => {
+        isOpen = false
+        diary.problems.push(`a customer gave up: ${error.message}`)
+      }),
+    )
+    await duringWork(server, () => isOpen)
+    isOpen = false
     await Promise.all(shopping)
     await server.revive()
     const evidence = { databaseUrl, server, shoppers, seller: seller!, diary, putIn, redisUrl: redis?.url, mail, until }

@@ -33,20 +33,23 @@ const WINDOW_SECONDS = '3600'
 
 export async function openMarket({ folder, databaseUrl, shape, buyers, env = {} }: MarketOptions): Promise<Market> {
   const servers: ServerProcess[] = []
-  for (const role of shape === 'one process' ? ['serve'] : ['serve', 'api'])
+  const settings = {
+    DATABASE_URL: databaseUrl,
+    SECRET_KEY: 'a secret for races only',
+    LOG_LEVEL: 'warn',
+    CONFIRM_WINDOW_SECONDS: WINDOW_SECONDS,
+    ...env,
+  }
+  for (const role of shape === 'one process' ? ['serve'] : ['serve', 'api']) {
+    const dataDir = await mkdtemp(join(folder, 'souk-'))
+    const starting = startSouk({ ...settings, DATA_DIR: dataDir }, role)
     servers.push(
-      await startSouk(
-        {
-          DATABASE_URL: databaseUrl,
-          DATA_DIR: await mkdtemp(join(folder, 'souk-')),
-          SECRET_KEY: 'a secret for races only',
-          LOG_LEVEL: 'warn',
-          CONFIRM_WINDOW_SECONDS: WINDOW_SECONDS,
-          ...env,
-        },
-        role,
-      ),
+      await starting.catch(async (error: unknown) => {
+        await Promise.all(servers.map((server) => server.stop()))
+        throw error
+      }),
     )
+  }
   const urls = servers.map(({ url }) => url)
   const door = openDoor(() => urls, buyers)
   const [seller, ...others] = await makeBuyers(databaseUrl, buyers + 1)
