@@ -32,6 +32,7 @@ export async function measureWrites(shop: Shop, sizes: Sizes): Promise<Measureme
     await orders(shop, { what: 'order of two lines', lines: twoLines, goal: 0.7 }, sizes),
     await orders(shop, { what: 'orders of the same two lines', lines: hotLines }, { ...sizes, rounds: 1 }),
     await checkout(shop, sizes.seconds),
+    await scatteredOrders(shop, short),
     await confirm(shop, sizes.seconds),
     ...(await addToBag(shop, short)),
   ]
@@ -75,6 +76,16 @@ async function checkout(shop: Shop, seconds: number): Promise<Measurement> {
     seconds,
   )
   return timed('checkout of a bag of 50 lines, p95', ours, bare, 25)
+}
+
+/** As many sellers as lines: each of them is told. */
+async function scatteredOrders(shop: Shop, seconds: number): Promise<Measurement> {
+  const step = Math.max(1, Math.floor(shop.variants.length / 50))
+  const lines = (n: number): Variant[] => Array.from({ length: 50 }, (_, k) => variantsFrom(shop, n + k * step, 1)[0]!)
+  const ours = await closedLoop(orderTarget(shop, lines), PREPARED_CONNECTIONS, seconds)
+  const bare = await closedLoop(bareOrderTarget(shop, lines), PREPARED_CONNECTIONS, seconds)
+  if (ours.failures + bare.failures > 0) throw new Error('orders of 50 lines failed')
+  return timed('order of 50 lines of many sellers, p95', ours.latency, bare.latency)
 }
 
 async function confirm(shop: Shop, seconds: number): Promise<Measurement> {

@@ -34,7 +34,7 @@ export interface Scenario {
 export function ratioOf(what: string, unit: string, ours: number, bare: number, atLeast?: number): Measurement {
   const line: Measurement = { what, ours, bare, unit }
   if (atLeast === undefined) return line
-  return { ...line, goal: `at least ${atLeast} of bare`, reached: ours / bare >= atLeast }
+  return { ...line, goal: `at least ${Number(atLeast.toFixed(2))} of bare`, reached: ours / bare >= atLeast }
 }
 
 /** A measurement that must stay below a limit. */
