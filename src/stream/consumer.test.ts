@@ -179,6 +179,7 @@ describe.skipIf(redisIsMissing !== undefined)(`a consumer${redisIsMissing ? ` ($
 
   it('stops within a second while it waits, and while an entry takes long', async () => {
     const idle = await consume(async () => undefined, 'idle')
+    await until('it has joined', async () => (await client.exists(STREAM)) === 1)
     const before = performance.now()
     await idle.stop()
     const busy = await consume(() => new Promise((resolve) => setTimeout(resolve, 5_000)), 'busy')

@@ -136,8 +136,10 @@ export function consumeStream(options: ConsumerOptions): Service {
       redis = await openRedis(options.redisUrl, { commandTimeout: COMMAND_TIMEOUT_MS })
       // Each failure is seen by the command that meets it.
       redis.on('error', () => undefined)
-      await redis.connect().catch(() => undefined)
-      running = run({ redis, stream, group, consumer: options.consumer })
+      const member = { redis, stream, group, consumer: options.consumer }
+      // Not before the connection stands; nor does the start of the process wait for a Redis that hangs.
+      const tried = redis.connect().catch(() => undefined)
+      running = tried.then(() => run(member))
     },
     stop: async () => {
       if (signal.aborted) return

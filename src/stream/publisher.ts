@@ -203,7 +203,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
         onReady: () => wakeUp?.(),
       })
       stopListening = options.onCommit(onCommit)
-      running = run()
+      // Not before the connection stands; nor does the start of the process wait for a Redis that hangs.
+      running = streams.tried.then(run)
     },
     stop: async () => {
       if (signal.aborted) return

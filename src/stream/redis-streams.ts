@@ -20,6 +20,8 @@ export interface Batch {
 
 /** The streams of one prefix, for one publisher. */
 export interface RedisStreams {
+  /** After the first try to connect, whatever came of it; further ones follow by themselves. */
+  tried: Promise<void>
   /** All entries and the marker, or nothing; and only while no other publisher holds the streams. */
   publish(batch: Batch): Promise<Outcome>
   /** Lets another publisher go on at once. */
@@ -73,10 +75,10 @@ export async function openRedisStreams(options: RedisStreamsOptions): Promise<Re
   redis.on('ready', options.onReady)
   const markerKey = `${prefix}:change-stream:position`
   const leaseKey = `${prefix}:change-stream:publisher`
-  // Waited for, so that a publisher whose server is there does not begin with a failure; one that is away is tried again and again.
-  await redis.connect().catch(() => undefined)
+  const tried = redis.connect().catch(() => undefined)
 
   return {
+    tried,
     publish: async ({ entries, expected, next }) => {
       const streams = [...new Set(entries.map((entry) => entry.stream))]
       const numbers = new Map(streams.map((stream, index) => [stream, String(index + FIRST_STREAM_KEY)]))

@@ -216,5 +216,22 @@ describe.skipIf(redisIsMissing !== undefined)(
       await until('it is seen', () => of('products', productId).length > 0)
       await until('it is well again', async () => (await checks()).redis === 'ok')
     })
+
+    it('starts beside a Redis that hangs, serves, and says so', async () => {
+      const hanging = await startRedis()
+      hanging.signal('SIGSTOP')
+      const began = performance.now()
+      const other = await startTestApp({ env: { REDIS_URL: hanging.url, PAYMENT_EVENTS: 'stream' } })
+      const ready = await other.inject({ method: 'GET', url: '/readyz' })
+      hanging.signal('SIGCONT')
+
+      expect(performance.now() - began).toBeLessThan(8_000)
+      expect([ready.statusCode, ready.json<{ checks: object }>().checks]).toMatchObject([
+        200,
+        { redis: 'ok, but Redis at REDIS_URL does not answer' },
+      ])
+      await other.close()
+      await hanging.close()
+    })
   },
 )
