@@ -1,6 +1,6 @@
 import type { Timestamp } from '../../../platform/clock.ts'
 import type { Db, Queryable, TransactionOptions } from '../../../platform/db/db.ts'
-import { sql, type Sql } from '../../../platform/db/sql.ts'
+import { raw, sql, type Sql } from '../../../platform/db/sql.ts'
 import { cutPage, fetchPage, type Page } from '../../../platform/http/paging.ts'
 import { selectProducts, type ProductRow } from '../products/product-rows.ts'
 import { candidateCondition } from './candidate-words.ts'
@@ -54,7 +54,18 @@ const newestFirst = (size: number): Sql => sql`ORDER BY updated DESC FETCH FIRST
 
 function walk(filter: ProductFilter): Matches {
   return (size) => sql`
-    SELECT product_id, updated FROM product_search WHERE ${sourceConditions(filter)} AND ${testConditions(filter)} ${newestFirst(size)}`
+    SELECT product_id, updated FROM (
+      SELECT product_id, updated FROM product_search WHERE ${sourceConditions(filter)} AND ${testConditions(filter)}
+      ORDER BY updated DESC LIMIT ${enough(size)}
+    ) newest ${newestFirst(size)}`
+}
+
+/** More rows than a page and the one after it; ties beyond are asked for again (`fetchPage`). */
+const PAGE_AND_MORE = raw('102')
+
+/** A number in the text, which the planner sees also where it plans for every page: for an unknown one it expects to walk through a tenth of all. */
+function enough(size: number): Sql {
+  return size < 102 ? PAGE_AND_MORE : sql`${size + 1}`
 }
 
 /** Those among the newest documents alone. */
