@@ -9,7 +9,8 @@ export default defineConfig({
     maxWorkers: 2,
     coverage: { provider: 'v8', include: ['src/**/*.ts'], exclude: ['**/*.test.ts'], reporter: ['text', 'html'] },
     projects: [
-      { test: { name: 'unit', include: unit } },
+      // Fast, but a machine may be busy with other things.
+      { test: { name: 'unit', include: unit, testTimeout: 20_000 } },
       {
         test: {
           name: 'integration',

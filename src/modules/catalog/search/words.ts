@@ -10,6 +10,8 @@ const BREAK = new RegExp(`[${BREAKS.replaceAll(/[\\\]^-]/g, String.raw`\$&`)}]`,
 export const PIECE = 64
 /** From the beginning of one piece to that of the next: every part of a word up to this length lies in one of its pieces. */
 export const STEP = 32
+/** A multiple of STEP. To cut a piece out of a word takes as long as the way to it, so a very long word is cut into blocks first. */
+const BLOCK = 2_048
 
 /** The text between the breaks, in order; empty where breaks follow each other or stand at an end. */
 export function splitWords(folded: string): string[] {
@@ -38,9 +40,11 @@ export function documentWords(row: string): Sql {
   const mark = (letter: string, name: string): Sql =>
     sql`${SEPARATOR + letter} || left(${column(name)}, ${MARK_LENGTH}::integer)`
   return sql`ARRAY(
-    SELECT DISTINCT substr(word, place, ${PIECE}::integer)
+    SELECT DISTINCT substr(block, place, ${PIECE}::integer)
     FROM unnest(${wordsOf(sql`${column('text')} || ${SEPARATOR} || ${column('tag_names')}`)}) word,
-      generate_series(1, greatest(length(word) - ${STEP}::integer, 1), ${STEP}::integer) place
+      generate_series(1, greatest(length(word) - ${STEP}::integer, 1), ${BLOCK}::integer) start,
+      substr(word, start, ${BLOCK + PIECE}::integer) block,
+      generate_series(1, greatest(least(length(word) - start + 1 - ${STEP}::integer, ${BLOCK}::integer), 1), ${STEP}::integer) place
     WHERE word <> '')
     || array_remove(ARRAY[${mark('b', 'brand')}, ${mark('c', 'condition')}, ${mark('g', 'gender')}], NULL)
     || ARRAY(SELECT ${`${SEPARATOR}t`} || tag_id FROM product_tags WHERE product_tags.product_id = ${column('product_id')})`
