@@ -50,7 +50,7 @@ interface Answer {
   attempts: number
 }
 
-const PAUSE_MS = 20
+const PAUSE_MS = 40
 /** Customers get a second to think again before their payment is attempted. */
 const ATTEMPTED_AFTER_MS = 1_500
 const MOST_LINES = 3

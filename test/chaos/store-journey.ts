@@ -13,7 +13,7 @@ import { storeProblems } from './verify-store.ts'
 
 /** Short, so that orders expire while others are placed. */
 const WINDOW_SECONDS = 2
-const SHOPPERS = 10
+const SHOPPERS = 8
 /** A point of a sweep waits for an order to expire and for the sweep. */
 const REACH_LIMIT_MS = 20_000
 /** One product that lasts and one that is soon sold out. */
