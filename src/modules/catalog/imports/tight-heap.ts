@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8'
  * How far the heap may outgrow what is alive before it is collected, in percent. The items of a batch live a little longer than young
  * objects do, so V8 takes them for old ones and, left alone, lets a hundred thousand dead ones pile up: 180 MB over an import instead of 60.
  */
-const TIGHT_GROWTH = 60
+const TIGHT_GROWTH = 20
 /** V8's own judgement. */
 const USUAL_GROWTH = 0
 
