@@ -89,10 +89,17 @@ describe('POST /api/tags/', () => {
     ['Großer Fuß', 'GROẞER FUẞ'],
     ['Σάς', 'ΣΆΣ'],
     ['İznik', 'i̇znik'],
+    ['Νίκος', 'νίκοσ'],
   ])('takes %s and %s for one name', async (name, other) => {
     await makeTag(name)
 
     expect((await send('POST', '/api/tags/', staff, { name: other, description: 'A tag.' })).statusCode).toBe(400)
+  })
+
+  it('knows the dotless i from the dotted one', async () => {
+    await makeTag('Balık')
+
+    expect((await send('POST', '/api/tags/', staff, { name: 'BALIK', description: 'A tag.' })).statusCode).toBe(201)
   })
 
   it('makes one of several tags of one name that are sent at once', async () => {

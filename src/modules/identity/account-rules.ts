@@ -1,5 +1,6 @@
-import { isUuid } from '../../platform/ids.ts'
 import { InvalidError, type FieldErrors } from '../../platform/errors.ts'
+import { foldCase } from '../../platform/fold-case.ts'
+import { isUuid } from '../../platform/ids.ts'
 
 export const USERNAME_MAX_LENGTH = 150
 /** RFC 5321, section 4.5.3.1.3, counts octets, and so do we: what is stored must be deliverable. */
@@ -14,21 +15,9 @@ const BLANK = 'This field may not be blank.'
 export const USERNAME_TAKEN = 'A user with that username already exists.'
 export const EMAIL_TAKEN = 'user with this email already exists.'
 
-const ASCII = /^\p{ASCII}*$/u
-
-/**
- * The form under which names are compared: without case, and however the letters were composed. Letter by letter and by way of the upper
- * case, as Unicode folds case: `ß` is `SS`, and a sigma is a sigma at the end of a word too.
- */
+/** The form under which user names and e-mail addresses are claimed and found: `Ada` and `ADA` cannot both be taken. */
 export function loginName(name: string): string {
-  if (ASCII.test(name)) return name.toLowerCase()
-  return Array.from(name.normalize('NFC'), withoutCase).join('').normalize('NFC')
-}
-
-function withoutCase(letter: string): string {
-  // Its upper case is that of the dotted one, which is another letter.
-  if (letter === 'ı') return letter
-  return letter.toLowerCase().toUpperCase().toLowerCase()
+  return foldCase(name)
 }
 
 /** What is wrong with a user name that somebody chose, if anything. */

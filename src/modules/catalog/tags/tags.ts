@@ -2,6 +2,7 @@ import { recordChange } from '../../../changes/index.ts'
 import { distinctTimestamp } from '../../../platform/clock.ts'
 import { violates, type Queryable, type Tx } from '../../../platform/db/db.ts'
 import { InvalidError, NotFoundError } from '../../../platform/errors.ts'
+import { foldCase } from '../../../platform/fold-case.ts'
 import { fetchPage, type Page, type PageRequest } from '../../../platform/http/paging.ts'
 import { newId } from '../../../platform/ids.ts'
 import { fold } from '../search/fold.ts'
@@ -73,9 +74,8 @@ export async function deleteTag(tx: Tx, actor: string, id: string, now: Date): P
   await record(tx, tagDeleted, actor, tag)
 }
 
-/** The key by way of upper case: ß and SS differ in case alone, and so do the two small forms of sigma. */
 function keysOf(name: string): { key: string; folded: string } {
-  return { key: name.toLowerCase().toUpperCase().toLowerCase().normalize('NFC'), folded: fold(name) }
+  return { key: foldCase(name), folded: fold(name) }
 }
 
 async function refuseTaken(write: Promise<unknown>): Promise<void> {
