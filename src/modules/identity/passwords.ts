@@ -16,8 +16,6 @@ const CONCURRENCY = Math.max(1, Math.min(3, availableParallelism()))
 const MAX_WAITING = 1_000
 const RETRY_AFTER_SECONDS = 5
 
-export type PasswordHashing = ReturnType<typeof createPasswordHashing>
-
 /** Hashes and checks passwords off the event loop, a few at a time; throws UnavailableError when too many wait. */
 export function createPasswordHashing(options: { concurrency?: number; maxWaiting?: number } = {}) {
   const { concurrency = CONCURRENCY, maxWaiting = MAX_WAITING } = options

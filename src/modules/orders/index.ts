@@ -21,8 +21,6 @@ export { discardLastBag }
 /** Calls off the pending orders of a deleted user in the transaction of the deletion; for `onUserDeleted` of identity. */
 export { cancelOrdersOfUser }
 
-export { settleConfirmedOrder } from './payments.ts'
-
 /** Bags, orders, their payment, and what sellers see of them. */
 export const orders: Module = {
   name: 'orders',

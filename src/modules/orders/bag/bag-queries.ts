@@ -41,13 +41,6 @@ export function findBag(db: Queryable, ownerId: string): Promise<(BagRow & { lin
     FROM bags b WHERE b.owner_id = ${ownerId} AND b.state = 'OPEN'`)
 }
 
-/** Undefined when another device was quicker, or the user is deleted. */
-export function insertBag(tx: Tx, { id, ownerId, now }: BagOpening): Promise<BagRow | undefined> {
-  return tx.row<BagRow>(sql`
-    INSERT INTO bags AS b (id, owner_id, state, created, updated) VALUES (${id}, ${ownerId}, 'OPEN', ${now}, ${now})
-    ON CONFLICT (owner_id) WHERE state = 'OPEN' OR is_last DO NOTHING RETURNING ${bagColumns}`)
-}
-
 /**
  * Locks the open bag, making one if there is none; undefined when the user is deleted. It waits for another transaction that has the bag,
  * and what it returns is what that one left.
