@@ -9,7 +9,7 @@ const position = Type.Integer({
 const epoch = Type.String({ description: 'Which log the positions belong to.', examples: ['k3v9q2'] })
 const oldest = Type.Integer({ description: 'The first position the log still keeps.' })
 
-export const changeSchema = Type.Object(
+const changeSchema = Type.Object(
   {
     position,
     epoch,

@@ -22,7 +22,7 @@ export const hiddenThings = new Set<string>()
 /** How often the owner of the topic was asked. */
 export const questions = { count: 0 }
 
-export const thingChanged = defineTopic({
+const thingChanged = defineTopic({
   name: 'test.thing.changed',
   description: 'A thing has changed.',
   subject: 'thing',

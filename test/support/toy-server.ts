@@ -84,7 +84,7 @@ const callers: Record<string, Caller> = {
 }
 
 /** `Token <name>` for the callers above; cookie `sessionid=alice` for a session. */
-export const toyAuthenticate: Authenticate = async ({ headers }) => {
+const toyAuthenticate: Authenticate = async ({ headers }) => {
   if (headers.authorization !== undefined) {
     const caller = callers[headers.authorization.replace(/^\w+ /, '')]
     if (caller === undefined) throw new UnauthenticatedError('Invalid token.')

@@ -2,7 +2,7 @@ import { InvalidError, type FieldErrors } from '../../platform/errors.ts'
 import { foldCase } from '../../platform/fold-case.ts'
 import { isUuid } from '../../platform/ids.ts'
 
-export const USERNAME_MAX_LENGTH = 150
+const USERNAME_MAX_LENGTH = 150
 /** RFC 5321, section 4.5.3.1.3, counts octets, and so do we: what is stored must be deliverable. */
 const EMAIL_MAX_OCTETS = 254
 const PASSWORD_MAX_LENGTH = 128

@@ -45,7 +45,7 @@ export async function grantByRefresh(
   return pair
 }
 
-export function invalidGrant(text: string): InvalidError {
+function invalidGrant(text: string): InvalidError {
   return new InvalidError(text, { code: 'invalid_grant' })
 }
 

@@ -68,7 +68,7 @@ async function areFree(db: Db, wanted: readonly StockLine[]): Promise<boolean> {
 }
 
 /** Ends those of the orders that are still due; returns how many it ended. */
-export async function expireDueOrders(
+async function expireDueOrders(
   tx: Tx,
   ids: readonly string[],
   now: Date,

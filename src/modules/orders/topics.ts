@@ -27,7 +27,7 @@ const aSale = { order_id: uuid, seller_id: uuid, customer_id: uuid, state, subto
 const toCustomer = { subject: 'order', heardBy: 'the customer and staff' } as const
 const toSeller = { subject: 'sale', heardBy: 'the seller and staff' } as const
 
-export const orderPlaced = defineTopic({
+const orderPlaced = defineTopic({
   name: 'orders.order.placed',
   description: 'An order was placed; its units are set aside until it is confirmed or its time has passed.',
   ...toCustomer,
@@ -48,7 +48,7 @@ export const orderAccepted = defineTopic({
   data: Type.Object(anOrder),
 })
 
-export const orderShipped = defineTopic({
+const orderShipped = defineTopic({
   name: 'orders.order.shipped',
   description: 'An order is on its way.',
   ...toCustomer,
@@ -65,49 +65,49 @@ export const orderCancelled = defineTopic({
   }),
 })
 
-export const orderExpired = defineTopic({
+const orderExpired = defineTopic({
   name: 'orders.order.expired',
   description: 'An order was not confirmed in time; its units were given back.',
   ...toCustomer,
   data: Type.Object(anOrder),
 })
 
-export const salePlaced = defineTopic({
+const salePlaced = defineTopic({
   name: 'orders.sale.placed',
   description: 'Somebody ordered products of a seller.',
   ...toSeller,
   data: Type.Object(aSale),
 })
 
-export const saleConfirmed = defineTopic({
+const saleConfirmed = defineTopic({
   name: 'orders.sale.confirmed',
   description: 'The customer confirmed an order with products of a seller.',
   ...toSeller,
   data: Type.Object(aSale),
 })
 
-export const saleAccepted = defineTopic({
+const saleAccepted = defineTopic({
   name: 'orders.sale.accepted',
   description: 'An order with products of a seller was paid, or accepted by staff.',
   ...toSeller,
   data: Type.Object(aSale),
 })
 
-export const saleShipped = defineTopic({
+const saleShipped = defineTopic({
   name: 'orders.sale.shipped',
   description: 'An order with products of a seller is on its way.',
   ...toSeller,
   data: Type.Object(aSale),
 })
 
-export const saleCancelled = defineTopic({
+const saleCancelled = defineTopic({
   name: 'orders.sale.cancelled',
   description: 'An order with products of a seller was called off; the units were given back.',
   ...toSeller,
   data: Type.Object(aSale),
 })
 
-export const saleExpired = defineTopic({
+const saleExpired = defineTopic({
   name: 'orders.sale.expired',
   description: 'An order with products of a seller was not confirmed in time; the units were given back.',
   ...toSeller,

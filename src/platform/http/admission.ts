@@ -39,7 +39,7 @@ function requireOwnPage(request: FastifyRequest, origins: Origins): void {
 }
 
 /** RFC 6265, section 5.4: pairs of `name=value`, separated by `; `; the first of a name counts. */
-export function cookieValue(header: string, name: string): string | undefined {
+function cookieValue(header: string, name: string): string | undefined {
   for (const pair of header.split(';')) {
     const end = pair.indexOf('=')
     if (end !== -1 && pair.slice(0, end).trim() === name) return pair.slice(end + 1).trim()

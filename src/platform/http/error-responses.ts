@@ -7,7 +7,7 @@ import { problemBody, problemStatus, toProblem, type Problem, type ProblemStyle 
 import { deferClose } from './read-body.ts'
 import { RAW_HEADERS } from './response-headers.ts'
 
-export const PROBLEM_TYPE = 'application/problem+json'
+const PROBLEM_TYPE = 'application/problem+json'
 
 /**
  * Turns whatever was thrown into the answer that the contracts promise; what the client must not know goes to the log. The style is that

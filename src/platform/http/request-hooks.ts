@@ -90,10 +90,7 @@ async function admit(
   if (request.headers.expect !== undefined) reply.raw.writeContinue()
 }
 
-export function requireCapacity(
-  { state, db, maxWaiting }: HookContext,
-  policy: Pick<RoutePolicy, 'needsDatabase'>,
-): void {
+function requireCapacity({ state, db, maxWaiting }: HookContext, policy: Pick<RoutePolicy, 'needsDatabase'>): void {
   if (state.closing) throw new UnavailableError('The server is shutting down.', 1, { headers: { connection: 'close' } })
   if (policy.needsDatabase && db.stats.waiting > maxWaiting) throw new UnavailableError('The server is overloaded.', 1)
 }

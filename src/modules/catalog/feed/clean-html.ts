@@ -1,5 +1,5 @@
 /** The formatting that stays, without its attributes (product-feed contract, section 3.2). */
-export const ALLOWED_TAGS: ReadonlySet<string> = new Set(
+const ALLOWED_TAGS: ReadonlySet<string> = new Set(
   'p br b strong i em u ul ol li span div h1 h2 h3 h4 h5 h6 table tr td th'.split(' '),
 )
 /** Elements whose content is not text for people. */

@@ -134,7 +134,7 @@ export interface Checkpoint {
 }
 
 /** As many ids as a mail names, see contracts/README.md, decision 13. */
-export const NAMED_IDS = 100
+const NAMED_IDS = 100
 
 export async function saveCheckpoint(tx: Tx, id: string, step: Checkpoint): Promise<ImportRow> {
   const saved = await tx.row<ImportRow>(sql`

@@ -25,7 +25,7 @@ export const MAX_LINES = 100
 /** What one request adds to a line. */
 export const MAX_ADDED = 1_000
 /** What a line reaches when every line of a request that replaces the bag names the same variant. */
-export const MAX_LINE_QUANTITY = MAX_LINES * MAX_ADDED
+const MAX_LINE_QUANTITY = MAX_LINES * MAX_ADDED
 
 /** A bag with what the catalogue says about its lines now. */
 export interface FilledBag extends BagRow {
