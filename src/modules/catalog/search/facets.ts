@@ -3,7 +3,13 @@ import { sql, type Sql } from '../../../platform/db/sql.ts'
 import { usersByIds } from '../../identity/index.ts'
 import { candidateCondition } from './candidate-words.ts'
 import { snapshot } from './product-matches.ts'
-import { hasTests, sourceConditions, testConditions, type ProductFilter } from './product-filter.ts'
+import {
+  candidateConditions,
+  hasTests,
+  sourceConditions,
+  testConditions,
+  type ProductFilter,
+} from './product-filter.ts'
 
 export interface ValueCount {
   value: string
@@ -84,7 +90,7 @@ async function matchingDocuments(db: Queryable, filter: ProductFilter): Promise<
   const condition = await candidateCondition(db, filter)
   if (condition !== undefined) {
     return {
-      from: sql`product_search WHERE (${condition} OR words IS NULL) AND ${source} AND ${tests}`,
+      from: sql`product_search WHERE (${condition} OR words IS NULL) AND ${candidateConditions(filter)} AND ${tests}`,
       beyond: nothing,
     }
   }

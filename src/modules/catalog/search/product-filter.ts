@@ -23,12 +23,29 @@ export interface ProductFilter {
 }
 
 /** Conditions that an index by time serves: documents that meet them are walked through from the newest. */
-export function sourceConditions({ ownerIds, includeDrafts, before }: ProductFilter): Sql {
-  const conditions = [sql`updated < ${before ?? 'infinity'}::timestamptz`, ownerPresent]
-  if (includeDrafts !== true) conditions.push(sql`state = 'AVAILABLE'`)
-  if (ownerIds?.length === 1) conditions.push(sql`owner_id = ${ownerIds[0]}`)
-  else if (ownerIds !== undefined) conditions.push(sql`owner_id = ANY(${ownerIds}::uuid[])`)
-  return join(conditions, ' AND ')
+export function sourceConditions(filter: ProductFilter): Sql {
+  return join([shown(filter), ...ownConditions(filter), ownerPresent], ' AND ')
+}
+
+/**
+ * The same of documents that the index of words finds. No index by time serves them: for want of knowing better the planner takes it for a good
+ * idea to read all of that one as well.
+ */
+export function candidateConditions(filter: ProductFilter): Sql {
+  return join(
+    [sql`CASE WHEN ${shown(filter)} THEN true ELSE false END`, ...ownConditions(filter), ownerPresent],
+    ' AND ',
+  )
+}
+
+function shown({ includeDrafts, before }: ProductFilter): Sql {
+  const isBefore = sql`updated < ${before ?? 'infinity'}::timestamptz`
+  return includeDrafts === true ? isBefore : sql`${isBefore} AND state = 'AVAILABLE'`
+}
+
+function ownConditions({ ownerIds }: ProductFilter): Sql[] {
+  if (ownerIds === undefined) return []
+  return [ownerIds.length === 1 ? sql`owner_id = ${ownerIds[0]}` : sql`owner_id = ANY(${ownerIds}::uuid[])`]
 }
 
 /** Whether there is more to ask of a document than the walk does. */

@@ -4,7 +4,13 @@ import { raw, sql, type Sql } from '../../../platform/db/sql.ts'
 import { cutPage, fetchPage, type Page } from '../../../platform/http/paging.ts'
 import { selectProducts, type ProductRow } from '../products/product-rows.ts'
 import { candidateCondition } from './candidate-words.ts'
-import { hasTests, sourceConditions, testConditions, type ProductFilter } from './product-filter.ts'
+import {
+  candidateConditions,
+  hasTests,
+  sourceConditions,
+  testConditions,
+  type ProductFilter,
+} from './product-filter.ts'
 
 /** Documents looked at from the newest before an index is asked. A term that one product in a hundred has fills a page with them. */
 const NEAR = 2_000
@@ -78,7 +84,7 @@ export function nearWalk(filter: ProductFilter): Matches {
 
 /** Documents whose words are not made yet are looked at one by one. The order comes last, or the planner might walk by time after all. */
 function candidates(filter: ProductFilter, condition: Sql): Matches {
-  const tested = sql`${sourceConditions(filter)} AND ${testConditions(filter)}`
+  const tested = sql`${candidateConditions(filter)} AND ${testConditions(filter)}`
   return (size) => sql`
     SELECT product_id, updated FROM (
       SELECT product_id, updated FROM product_search WHERE ${condition} AND ${tested}

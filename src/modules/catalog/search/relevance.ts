@@ -5,7 +5,7 @@ import { SEPARATOR } from './fold.ts'
 import {
   currentTagNames,
   escapeLike,
-  sourceConditions,
+  candidateConditions,
   termOf,
   testConditions,
   type ProductFilter,
@@ -74,7 +74,7 @@ async function rankMeant(db: Db, filter: ProductFilter): Promise<string[]> {
     SELECT product_id AS id FROM (
       SELECT * FROM (
         SELECT product_id, updated, text, ${currentTagNames} AS tag_names, NOT EXISTS (SELECT FROM stale_tags) AS is_current
-        FROM product_search WHERE ${condition} AND ${sourceConditions(found)} AND ${testConditions(found)} OFFSET 0
+        FROM product_search WHERE ${condition} AND ${candidateConditions(found)} AND ${testConditions(found)} OFFSET 0
       ) matches WHERE is_current OR (${inText(sql`text || ${SEPARATOR} || tag_names`)}) ORDER BY updated DESC LIMIT ${MAX_RANKED}
     ) matches, ${titleOf(sql`matches`)}
     ORDER BY CASE WHEN ${inText(sql`title`)} THEN 1 WHEN ${inText(sql`title || ${SEPARATOR} || tag_names`)} THEN 2 ELSE 3 END,
