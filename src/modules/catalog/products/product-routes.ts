@@ -1,6 +1,7 @@
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
 
 import type { App } from '../../../platform/http/app.ts'
+import type { Caller } from '../../../platform/http/caller.ts'
 import { uuidParam } from '../../../platform/http/schemas.ts'
 import { presentProduct } from './presenters.ts'
 import { changeProduct, createProduct, deleteProduct, getProduct, moveProduct } from './products.ts'
@@ -58,6 +59,12 @@ function createRoute(app: App): void {
 }
 
 function changeRoutes(app: App): void {
+  const change = async (caller: Caller, id: string, body: Static<typeof updateProductBody>) => {
+    const { title, description, price, stock, tags: tagIds } = body
+    const members = { title, description, price, stock, tagIds }
+    return presentProduct(await app.db.transaction((tx) => changeProduct(tx, caller, id, members, app.clock.now())))
+  }
+
   app.put(
     '/api/products/:id/',
     {
@@ -71,14 +78,7 @@ function changeRoutes(app: App): void {
         response: { 200: productSchema },
       },
     },
-    async (request) => {
-      const { title, description, price, stock, tags: tagIds = [] } = request.body
-      const change = { title, description, price, stock, tagIds }
-      const { caller, params } = request
-      return presentProduct(
-        await app.db.transaction((tx) => changeProduct(tx, caller, params.id, change, app.clock.now())),
-      )
-    },
+    ({ caller, params, body }) => change(caller, params.id, { tags: [], ...body }),
   )
 
   app.patch(
@@ -94,14 +94,7 @@ function changeRoutes(app: App): void {
         response: { 200: productSchema },
       },
     },
-    async (request) => {
-      const { title, description, price, stock, tags: tagIds } = request.body
-      const change = { title, description, price, stock, tagIds }
-      const { caller, params } = request
-      return presentProduct(
-        await app.db.transaction((tx) => changeProduct(tx, caller, params.id, change, app.clock.now())),
-      )
-    },
+    ({ caller, params, body }) => change(caller, params.id, body),
   )
 }
 
