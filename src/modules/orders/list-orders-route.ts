@@ -5,12 +5,11 @@ import { Type } from 'typebox'
 import type { Clock } from '../../platform/clock.ts'
 import type { Db } from '../../platform/db/db.ts'
 import type { App } from '../../platform/http/app.ts'
-import { fetchPage, pageQuery, presentPage, readPageRequest } from '../../platform/http/paging.ts'
+import { fetchPage, pageQuerySchema, presentPage, readPageRequest } from '../../platform/http/paging.ts'
 import { listOrdersOfCustomer, type Order } from './order-queries.ts'
 import { presentOrder } from './presenters.ts'
 import { orderPageSchema, orderSchema } from './schemas.ts'
 
-const DEFAULT_PAGE_SIZE = 20
 /** Orders fetched at once for the list without pages; of a hundred lines each they come to about 2 MB. */
 const STEP = 100
 
@@ -24,7 +23,7 @@ export function listOrdersRoute(app: App): void {
         tags: ['Orders'],
         operationId: 'listOrders',
         summary: 'Your orders, oldest first: all of them, or with page_size or offset a page',
-        querystring: Type.Object(pageQuery),
+        querystring: pageQuerySchema,
         response: { 200: Type.Unsafe<unknown>(Type.Union([Type.Array(orderSchema), orderPageSchema])) },
       },
     },
@@ -35,7 +34,7 @@ export function listOrdersRoute(app: App): void {
         reply.type('application/json; charset=utf-8')
         return reply.send(Readable.from(jsonOf(app, caller.userId, first), { highWaterMark: 2 }))
       }
-      const { pageSize, offset } = readPageRequest(query, DEFAULT_PAGE_SIZE)
+      const { pageSize, offset } = readPageRequest(query)
       const fetch = (limit: number) => listOrdersOfCustomer(app.db, caller.userId, { after: offset, limit })
       const page = await fetchPage(fetch, pageSize, (order) => order.created)
       const now = app.clock.now()

@@ -3,14 +3,13 @@ import { Type } from 'typebox'
 import type { Queryable } from '../../platform/db/db.ts'
 import { NotFoundError } from '../../platform/errors.ts'
 import type { App } from '../../platform/http/app.ts'
-import { fetchPage, pageQuery, presentPage, readPageRequest } from '../../platform/http/paging.ts'
+import { fetchPage, pageQuerySchema, presentPage, readPageRequest } from '../../platform/http/paging.ts'
 import { usersByIds } from '../identity/index.ts'
 import { presentSale } from './presenters.ts'
 import { findSale, listSales, type SaleRow } from './sales-queries.ts'
 import { salePageSchema, saleSchema } from './schemas.ts'
 
 const tags = ['Sales']
-const DEFAULT_PAGE_SIZE = 20
 
 /** What sellers see of the orders that hold their products. */
 export function salesRoutes(app: App): void {
@@ -22,12 +21,12 @@ export function salesRoutes(app: App): void {
         tags,
         operationId: 'listSales',
         summary: 'Orders of your products, newest first, each with your own lines only',
-        querystring: Type.Object(pageQuery),
+        querystring: pageQuerySchema,
         response: { 200: salePageSchema },
       },
     },
     async ({ caller, query }) => {
-      const { pageSize, offset } = readPageRequest(query, DEFAULT_PAGE_SIZE)
+      const { pageSize, offset } = readPageRequest(query)
       const fetch = (limit: number) => listSales(app.db, caller.userId, { before: offset, limit })
       const page = await fetchPage(fetch, pageSize, (sale) => sale.created)
       const present = await presenterFor(app.db, page.rows, app.clock.now())

@@ -3,18 +3,17 @@ import { Type, type Static } from 'typebox'
 import type { App } from '../../platform/http/app.ts'
 import type { Queryable } from '../../platform/db/db.ts'
 import { NotFoundError } from '../../platform/errors.ts'
-import { fetchPage, pageSchema, presentPage, readPageRequest } from '../../platform/http/paging.ts'
+import { fetchPage, pageQuerySchema, pageSchema, presentPage, readPageRequest } from '../../platform/http/paging.ts'
 import { uuidParam } from '../../platform/http/schemas.ts'
 import { listProductPage, presentProduct, productSchema } from '../catalog/index.ts'
 import { usersByIds } from '../identity/index.ts'
 import { listFollowed, listFollowedIds, listFollowers } from './follow-queries.ts'
 import { followUser, unfollowUser } from './follows.ts'
 import { presentFollower, presentFollowing } from './presenters.ts'
-import { followerSchema, followingSchema, pageParameters } from './schemas.ts'
+import { followerSchema, followingSchema } from './schemas.ts'
 
 const tags = ['Following']
 const ofOther = { path: { id: '{{otherUserId}}' } }
-const DEFAULT_PAGE_SIZE = 20
 
 /** Following and the feed (store contract, section 6). */
 export function socialRoutes(app: App): void {
@@ -76,7 +75,7 @@ function listRoutes(app: App): void {
         operationId: 'listFollowers',
         summary: 'Who follows a user, newest first',
         params: uuidParam,
-        querystring: pageParameters,
+        querystring: pageQuerySchema,
         response: { 200: pageSchema(followerSchema) },
       },
     },
@@ -92,7 +91,7 @@ function listRoutes(app: App): void {
         operationId: 'listFollowing',
         summary: 'Whom a user follows, newest first',
         params: uuidParam,
-        querystring: pageParameters,
+        querystring: pageQuerySchema,
         response: { 200: pageSchema(followerSchema) },
       },
     },
@@ -104,9 +103,9 @@ async function listPage(
   db: Queryable,
   list: typeof listFollowers | typeof listFollowed,
   id: string,
-  query: Static<typeof pageParameters>,
+  query: Static<typeof pageQuerySchema>,
 ) {
-  const request = readPageRequest(query, DEFAULT_PAGE_SIZE)
+  const request = readPageRequest(query)
   const userId = id.toLowerCase()
   if (!(await usersByIds(db, [userId])).has(userId)) throw new NotFoundError()
   const { offset: before, pageSize } = request
@@ -135,12 +134,12 @@ function feedRoute(app: App): void {
         tags,
         operationId: 'getFeed',
         summary: 'Products of the users you follow, newest first',
-        querystring: pageParameters,
+        querystring: pageQuerySchema,
         response: { 200: pageSchema(productSchema) },
       },
     },
     async ({ caller, query }) => {
-      const request = readPageRequest(query, DEFAULT_PAGE_SIZE)
+      const request = readPageRequest(query)
       const ownerIds = await listFollowedIds(app.db, caller.userId)
       const { offset, pageSize } = request
       const { products, offsetDate, hasNext } = await listProductPage(app.db, {

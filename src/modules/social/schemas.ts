@@ -1,9 +1,6 @@
 import { Type } from 'typebox'
 
-import { pageQuery } from '../../platform/http/paging.ts'
 import { timestampSchema, uuidSchema } from '../../platform/http/schemas.ts'
-
-export const pageParameters = Type.Object(pageQuery)
 
 export const followingSchema = Type.Object({
   following: Type.Literal(true),

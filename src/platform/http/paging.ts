@@ -6,12 +6,16 @@ import { readTimestamp } from '../read-timestamp.ts'
 import { nullable, timestampSchema } from './schemas.ts'
 
 const MAX_PAGE_SIZE = 100
+const DEFAULT_PAGE_SIZE = 20
 
 /** Members of the query schema of a paged list; text, because the contract's errors are those of `readPageRequest`. */
 export const pageQuery = {
   page_size: Type.Optional(Type.String({ description: 'Rows per page, from 1; more than 100 is taken as 100.' })),
   offset: Type.Optional(Type.String({ description: 'The `offset_date` of the previous page.' })),
 }
+
+/** The query schema of a list that takes nothing else. */
+export const pageQuerySchema = Type.Object(pageQuery)
 
 export interface PageRequest {
   pageSize: number
@@ -20,7 +24,10 @@ export interface PageRequest {
 }
 
 /** Reads `page_size` and `offset` (store contract, section 1); throws InvalidError naming those that are neither absent nor valid. */
-export function readPageRequest(query: { page_size?: string; offset?: string }, defaultSize: number): PageRequest {
+export function readPageRequest(
+  query: { page_size?: string; offset?: string },
+  defaultSize = DEFAULT_PAGE_SIZE,
+): PageRequest {
   const errors: FieldErrors = {}
   const pageSize = query.page_size === undefined ? defaultSize : readPageSize(query.page_size)
   const offset = query.offset === undefined ? undefined : readTimestamp(query.offset)
