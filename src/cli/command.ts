@@ -1,3 +1,5 @@
+import { parseArgs, type ParseArgsConfig } from 'node:util'
+
 /** One sub-command of `souk`. */
 export interface Command {
   name: string
@@ -11,6 +13,16 @@ export interface Command {
 
 /** A mistake of the person at the keyboard: its text is printed as it is, with exit code 1 and no stack. */
 export class UsageError extends Error {}
+
+/** Throws UsageError where the arguments are not what the options allow, with the help if it is given. */
+export function parseArguments<T extends ParseArgsConfig>(config: T, help?: string): ReturnType<typeof parseArgs<T>> {
+  try {
+    return parseArgs(config)
+  } catch (error) {
+    const { message } = error as Error
+    throw new UsageError(help === undefined ? message : `${message}\n\n${help}`)
+  }
+}
 
 /** For a command that is told everything by the settings: what it would ignore is refused. */
 export function requireNoArguments(command: string, args: string[]): void {

@@ -2,12 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 
 import { WebSocket } from 'ws'
 
 import { loadConfig, type Config } from '../platform/config.ts'
-import { UsageError, type Command } from './command.ts'
+import { parseArguments, UsageError, type Command } from './command.ts'
 import { demoFeed, demoItems, type DemoItem } from './demo-feed.ts'
 
 const houses = ['Casa Lola', 'Atlas & Sons', 'Maison Verte', 'Nordlys', 'Bazar Azul']
@@ -22,7 +21,7 @@ export const demoCommand: Command = {
 Signs up sellers and imports their feeds through the public API of a running server, then uploads one more product and prints that
 change as it arrives on a socket, and the mail that follows it in the local mailbox. Runs any number of times.`,
   async run(args) {
-    const given = readUrl(args)
+    const given = parseArguments({ args, options: { url: { type: 'string' } } }).values.url
     const config = loadConfig()
     const url = given ?? `http://${config.host === '0.0.0.0' ? '127.0.0.1' : config.host}:${config.port}`
     await requireRunning(url)
@@ -31,14 +30,6 @@ change as it arrives on a socket, and the mail that follows it in the local mail
     await showArrival(url, config, sellers[0]!, run)
     return 0
   },
-}
-
-function readUrl(args: string[]): string | undefined {
-  try {
-    return parseArgs({ args, options: { url: { type: 'string' } } }).values.url
-  } catch (error) {
-    throw new UsageError((error as Error).message)
-  }
 }
 
 interface Seller {

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as wait } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 
 import { loadConfig } from '../platform/config.ts'
-import { UsageError, type Command } from './command.ts'
+import { parseArguments, UsageError, type Command } from './command.ts'
 import { getStatus, sendFeed, type ImportOptions, type ImportStatus } from './import-client.ts'
 
 const POLL_MS = 300
@@ -114,22 +113,18 @@ async function readArguments(args: string[]): Promise<{ file: string; options: I
 }
 
 function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        url: { type: 'string' },
-        user: { type: 'string' },
-        token: { type: 'string' },
-        'token-file': { type: 'string' },
-        update: { type: 'boolean' },
-        'dry-run': { type: 'boolean' },
-      },
-    })
-  } catch (error) {
-    throw new UsageError((error as Error).message)
-  }
+  return parseArguments({
+    args,
+    allowPositionals: true,
+    options: {
+      url: { type: 'string' },
+      user: { type: 'string' },
+      token: { type: 'string' },
+      'token-file': { type: 'string' },
+      update: { type: 'boolean' },
+      'dry-run': { type: 'boolean' },
+    },
+  })
 }
 
 function defaultUrl(): string {

@@ -1,8 +1,6 @@
-import { parseArgs } from 'node:util'
-
 import { loadConfig } from '../platform/config.ts'
 import { createLogger } from '../platform/log.ts'
-import { UsageError, type Command } from './command.ts'
+import { parseArguments, UsageError, type Command } from './command.ts'
 import { openDatabase } from './database.ts'
 import { createUser, setPassword } from './user.ts'
 
@@ -39,18 +37,11 @@ export const userCommand: Command = {
 }
 
 function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        email: { type: 'string' },
-        password: { type: 'string' },
-        staff: { type: 'boolean' },
-        superuser: { type: 'boolean' },
-      },
-    })
-  } catch (error) {
-    throw new UsageError(`${(error as Error).message}\n\n${help}`)
-  }
+  const options = {
+    email: { type: 'string' },
+    password: { type: 'string' },
+    staff: { type: 'boolean' },
+    superuser: { type: 'boolean' },
+  } as const
+  return parseArguments({ args, allowPositionals: true, options }, help)
 }
