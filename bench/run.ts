@@ -1,7 +1,7 @@
-// npm run bench [-- --smoke] [--only name,name] [--products N] [--sizes N,N]
+// npm run bench [-- options]: every promise of speed beside its bare limit. `--help` names the options.
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 
+import { parseArguments } from '../src/cli/command.ts'
 import { changesScenario } from './scenarios/changes.ts'
 import { fanOutScenario } from './scenarios/fan-out.ts'
 import { feedScenario } from './scenarios/feed.ts'
@@ -11,6 +11,7 @@ import { signInScenario } from './scenarios/sign-in.ts'
 import { startScenario } from './scenarios/start.ts'
 import { storeScenario } from './scenarios/store.ts'
 import { streamScenario } from './scenarios/stream.ts'
+import { readCommandLine, readCount, readNames } from './support/command-line.ts'
 import { keep, table } from './support/report.ts'
 import type { Measurement, Scenario, Sizes } from './support/scenario.ts'
 
@@ -26,25 +27,36 @@ const scenarios: Scenario[] = [
   streamScenario,
 ]
 
-const { values } = parseArgs({
-  options: {
-    smoke: { type: 'boolean', default: false },
-    only: { type: 'string' },
-    products: { type: 'string' },
-    sizes: { type: 'string', default: '1000,10000,100000' },
-  },
+const USAGE = `npm run bench [-- options]
+
+Measures every promise of speed beside its bare limit, and keeps the figures in bench/results/. Ends with "N passed, N failed".
+
+  --only NAME,NAME   these scenarios alone: ${scenarios.map(({ name }) => name).join(', ')}
+  --products N       how many products http reads from (100000)
+  --sizes N,N        how many products store is measured with, each in turn (1000,10000,100000)
+  --smoke            small and short: whether the scenarios work, not how fast they are; keeps no figures
+  --help             this text
+`
+
+const { sizes, names } = readCommandLine('bench', USAGE, (args) => {
+  const { values } = parseArguments({
+    args,
+    options: {
+      smoke: { type: 'boolean', default: false },
+      only: { type: 'string' },
+      products: { type: 'string', default: '100000' },
+      sizes: { type: 'string', default: '1000,10000,100000' },
+    },
+  })
+  const products = readCount('--products', values.products)
+  const catalogues = values.sizes.split(',').map((size) => readCount('--sizes', size))
+  const asked: Sizes = values.smoke
+    ? { isSmoke: true, products: 1000, catalogues: [1000], seconds: 0.5, rounds: 1 }
+    : { isSmoke: false, products, catalogues, seconds: 4, rounds: 3 }
+  const known = scenarios.map(({ name }) => name)
+  return { sizes: asked, names: readNames(values.only, known) }
 })
-const sizes: Sizes = values.smoke
-  ? { isSmoke: true, products: 1000, catalogues: [1000], seconds: 0.5, rounds: 1 }
-  : {
-      isSmoke: false,
-      products: Number(values.products ?? 100_000),
-      catalogues: values.sizes.split(',').map(Number),
-      seconds: 4,
-      rounds: 3,
-    }
-const names = values.only?.split(',')
-const chosen = scenarios.filter((scenario) => names === undefined || names.includes(scenario.name))
+const chosen = scenarios.filter(({ name }) => names === undefined || names.includes(name))
 
 const lines: Measurement[] = []
 let broken = 0

@@ -1,7 +1,7 @@
 // npm run chaos [-- options]: what dies, races and crosses, and the counts afterwards. `--help` names the options.
-import { parseArgs } from 'node:util'
-
+import { readCommandLine, readCount, readNames } from '../../bench/support/command-line.ts'
 import { openWorkbench } from '../../bench/support/workbench.ts'
+import { parseArguments } from '../../src/cli/command.ts'
 import { crash } from './crashes.ts'
 import { runHeldOpen } from './held-open.ts'
 import { faultPoints } from './points.ts'
@@ -23,31 +23,25 @@ customers want the same units, and counts afterwards. Ends with "N passed, N fai
   --help                 this text
 `
 
-const { values } = parseArgs({
-  options: {
-    runs: { type: 'string', default: '50' },
-    only: { type: 'string' },
-    'held-seconds': { type: 'string', default: '60' },
-    'crossing-seconds': { type: 'string', default: '60' },
-    help: { type: 'boolean', default: false },
-  },
-})
-if (values.help) {
-  process.stdout.write(USAGE)
-  process.exit(0)
-}
-
 const parts = ['kills', 'store-kills', 'database', 'held-open', 'races', 'crossing', 'model']
-const known = new Set([...faultPoints.map(({ name }) => name), ...parts])
-const only = values.only?.split(',')
-const unknown = only?.filter((name) => !known.has(name)) ?? []
-const numbers = [values.runs, values['held-seconds'], values['crossing-seconds']].map(Number)
-if (unknown.length > 0 || !numbers.every((number) => Number.isSafeInteger(number) && number > 0)) {
-  process.stderr.write(unknown.length > 0 ? `There is no ${unknown.join(', ')}.\n\n${USAGE}` : USAGE)
-  process.exit(2)
-}
 
-const [runs = 0, heldSeconds = 0, crossingSeconds = 0] = numbers
+const { runs, heldSeconds, crossingSeconds, only } = readCommandLine('chaos', USAGE, (args) => {
+  const { values } = parseArguments({
+    args,
+    options: {
+      runs: { type: 'string', default: '50' },
+      only: { type: 'string' },
+      'held-seconds': { type: 'string', default: '60' },
+      'crossing-seconds': { type: 'string', default: '60' },
+    },
+  })
+  return {
+    runs: readCount('--runs', values.runs),
+    heldSeconds: readCount('--held-seconds', values['held-seconds']),
+    crossingSeconds: readCount('--crossing-seconds', values['crossing-seconds']),
+    only: readNames(values.only, [...faultPoints.map(({ name }) => name), ...parts]),
+  }
+})
 const isWanted = (name: string): boolean => only === undefined || only.includes(name)
 const bench = await openWorkbench()
 const tally = createTally()
