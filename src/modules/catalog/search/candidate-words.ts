@@ -60,6 +60,6 @@ async function listFittingWords(db: Queryable, patterns: readonly KeyedPattern[]
     SELECT ARRAY(
       SELECT word FROM (SELECT word FROM search_words WHERE trigram_key(word) LIKE key AND word LIKE pattern OFFSET 0) fitting
       LIMIT ${MAX_WORDS + 1}) AS words
-    FROM unnest(${array('pattern')}::text[], ${array('key')}::text[]) AS given (pattern, key)`)
+    FROM unnest((SELECT ${array('pattern')}::text[]), (SELECT ${array('key')}::text[])) AS given (pattern, key)`)
   return rows.map((row) => row.words).filter((words) => words.length <= MAX_WORDS)
 }

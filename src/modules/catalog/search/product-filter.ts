@@ -104,9 +104,13 @@ export function joinedTagNames(productId: Sql): Sql {
     WHERE product_tags.product_id = ${productId}`
 }
 
-/** As a value and not with EXISTS, which the planner would answer by hashing all products of the tag. A deleted tag is borne by nothing. */
+/**
+ * As a value and not with EXISTS, which the planner would answer by hashing all products of the tag. A deleted tag is borne by nothing. Words
+ * that have not its mark spare the look-up.
+ */
 function bearsTag(tagId: string): Sql {
   return sql`(SELECT true FROM tags WHERE id = ${tagId} AND deleted IS NULL)
+    AND (words IS NULL OR words @> ${[marks.tag(tagId)]}::text[])
     AND (SELECT true FROM product_tags WHERE product_tags.product_id = product_search.product_id AND tag_id = ${tagId})`
 }
 

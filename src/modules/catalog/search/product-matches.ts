@@ -12,7 +12,9 @@ import {
   type ProductFilter,
 } from './product-filter.ts'
 
-/** Documents looked at from the newest before an index is asked. A term that one product in a hundred has fills a page with them. */
+/** Documents looked at from the newest before anything else is. They tell whether it is worth while to go on from them. */
+const NEAREST = 250
+/** Documents looked at where those promise that they hold a page. */
 const NEAR = 2_000
 
 /** A statement of the newest matches, so many of them and those as old as the last; columns `product_id` and `updated`. */
@@ -56,7 +58,12 @@ function updatedOf(row: ProductRow): Timestamp {
   return row.updated
 }
 
-const newestFirst = (size: number): Sql => sql`ORDER BY updated DESC FETCH FIRST ${size} ROWS WITH TIES`
+/**
+ * The size behind a sub-select: where the planner sees it, a plan for this page alone looks cheaper than one for all, and every statement is
+ * planned anew, which takes longer than to look at the nearest.
+ */
+const newestFirst = (size: number): Sql =>
+  sql`ORDER BY updated DESC FETCH FIRST (SELECT ${size}::bigint) ROWS WITH TIES`
 
 function walk(filter: ProductFilter): Matches {
   return (size) => sql`
@@ -74,12 +81,26 @@ function enough(size: number): Sql {
   return size < 102 ? PAGE_AND_MORE : sql`${size + 1}`
 }
 
-/** Those among the newest documents alone. */
+/**
+ * Those among the newest documents, if they are as many as asked for, else none. What the nearest have at too low a rate to fill a page is not
+ * looked for among more: an index finds it sooner. Numbers stand in the text, as above.
+ */
 export function nearWalk(filter: ProductFilter): Matches {
-  return (size) => sql`
+  const among = (documents: number, size: number, isWorthWhile: Sql): Sql => sql`
     SELECT product_id, updated FROM (
-      SELECT * FROM product_search WHERE ${sourceConditions(filter)} ORDER BY updated DESC LIMIT ${NEAR}
-    ) product_search WHERE ${testConditions(filter)} ${newestFirst(size)}`
+      SELECT * FROM product_search WHERE ${sourceConditions(filter)} ORDER BY updated DESC LIMIT ${raw(String(documents))}
+    ) product_search WHERE ${isWorthWhile} AND ${testConditions(filter)} ${newestFirst(size)}`
+  return (size) => {
+    const promised = Math.ceil((size * NEAREST) / NEAR)
+    return sql`
+    SELECT product_id, updated FROM (
+      WITH nearest AS MATERIALIZED (${among(NEAREST, size, sql`true`)}),
+        near AS MATERIALIZED (${among(NEAR, size, sql`(SELECT count(*) FROM nearest) BETWEEN ${promised} AND ${size - 1}`)})
+      SELECT product_id, updated FROM nearest WHERE (SELECT count(*) FROM nearest) >= ${size}
+      UNION ALL
+      SELECT product_id, updated FROM near WHERE (SELECT count(*) FROM near) >= ${size}
+    ) matches`
+  }
 }
 
 /** Documents whose words are not made yet are looked at one by one. The order comes last, or the planner might walk by time after all. */
