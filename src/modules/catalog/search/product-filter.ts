@@ -2,7 +2,7 @@ import type { Timestamp } from '../../../platform/clock.ts'
 import { join, sql, type Sql } from '../../../platform/db/sql.ts'
 import { ownerPresent } from '../deleted-owners.ts'
 import { fold, SEPARATOR } from './fold.ts'
-import { marks } from './words.ts'
+import { marks, splitWords } from './words.ts'
 
 /** Which products are wanted; every member that is present narrows them. */
 export interface ProductFilter {
@@ -87,6 +87,13 @@ function isNullOr(value: string | undefined, test: Sql): Sql {
 function containsTerm(term: string): Sql {
   const pattern = `%${escapeLike(term)}%`
   return sql`(text LIKE ${pattern} OR (tag_names LIKE ${pattern} AND ${currentTagNames} LIKE ${pattern}))`
+}
+
+/** The words of a term of several are all there, wherever; undefined for other terms. */
+export function wordsApart(filter: ProductFilter): Sql | undefined {
+  const words = splitWords(termOf(filter)).filter((word) => word !== '')
+  if (words.length < 2) return undefined
+  return join(words.map((word) => sql`text LIKE ${`%${escapeLike(word)}%`}`), ' AND ') // prettier-ignore
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Timestamp } from '../../../platform/clock.ts'
 import type { Db, Queryable, TransactionOptions } from '../../../platform/db/db.ts'
-import { raw, sql, type Sql } from '../../../platform/db/sql.ts'
+import { empty, raw, sql, type Sql } from '../../../platform/db/sql.ts'
 import { cutPage, fetchPage, type Page } from '../../../platform/http/paging.ts'
 import { selectProducts, type ProductRow } from '../products/product-rows.ts'
 import { candidateCondition } from './candidate-words.ts'
@@ -9,6 +9,7 @@ import {
   hasTests,
   sourceConditions,
   testConditions,
+  wordsApart,
   type ProductFilter,
 } from './product-filter.ts'
 
@@ -16,6 +17,8 @@ import {
 const NEAREST = 250
 /** Documents looked at where those promise that they hold a page. */
 const NEAR = 2_000
+/** Documents looked at before more than a tenth of all, which is what the index knows no better of. */
+const FAR = 10_000
 
 /** A statement of the newest matches, so many of them and those as old as the last; columns `product_id` and `updated`. */
 export type Matches = (size: number) => Sql
@@ -83,24 +86,33 @@ function enough(size: number): Sql {
 
 /**
  * Those among the newest documents, if they are as many as asked for, else none. What the nearest have at too low a rate to fill a page is not
- * looked for among more: an index finds it sooner. Numbers stand in the text, as above.
+ * looked for among more where an index finds it sooner: unless so many of them have all words of a term, but not together, that the index
+ * would lead to them everywhere.
  */
 export function nearWalk(filter: ProductFilter): Matches {
-  const among = (documents: number, size: number, isWorthWhile: Sql): Sql => sql`
+  const tests = testConditions(filter)
+  const newest = (documents: number): Sql => sql`
+    SELECT * FROM product_search WHERE ${sourceConditions(filter)} ORDER BY updated DESC LIMIT ${raw(String(documents))}`
+  const nearest = sql`(${newest(NEAREST)}) product_search`
+  const apart = wordsApart(filter)
+  const orFar =
+    apart && sql`WHEN (SELECT count(*) FROM ${nearest} WHERE ${apart}) >= ${NEAREST / 10}::integer THEN ${FAR}::integer`
+  return (size) => sql`
     SELECT product_id, updated FROM (
-      SELECT * FROM product_search WHERE ${sourceConditions(filter)} ORDER BY updated DESC LIMIT ${raw(String(documents))}
-    ) product_search WHERE ${isWorthWhile} AND ${testConditions(filter)} ${newestFirst(size)}`
-  return (size) => {
-    const promised = Math.ceil((size * NEAREST) / NEAR)
-    return sql`
-    SELECT product_id, updated FROM (
-      WITH nearest AS MATERIALIZED (${among(NEAREST, size, sql`true`)}),
-        near AS MATERIALIZED (${among(NEAR, size, sql`(SELECT count(*) FROM nearest) BETWEEN ${promised} AND ${size - 1}`)})
-      SELECT product_id, updated FROM nearest WHERE (SELECT count(*) FROM nearest) >= ${size}
+      WITH nearest AS MATERIALIZED (SELECT product_id, updated FROM ${nearest} WHERE ${tests} ${newestFirst(size)}),
+        further AS MATERIALIZED (
+          SELECT CASE WHEN count(*) >= ${size} THEN 0
+            WHEN count(*) >= ${Math.ceil((size * NEAREST) / NEAR)} THEN ${NEAR}::integer ${orFar ?? empty} ELSE 0 END AS documents
+          FROM nearest
+        ), near AS MATERIALIZED (
+          SELECT product_id, updated FROM (
+            SELECT * FROM (${newest(FAR)}) newest LIMIT (SELECT documents FROM further)
+          ) product_search WHERE ${tests} ${newestFirst(size)}
+        )
+      SELECT * FROM nearest WHERE (SELECT count(*) FROM nearest) >= ${size}
       UNION ALL
-      SELECT product_id, updated FROM near WHERE (SELECT count(*) FROM near) >= ${size}
+      SELECT * FROM near WHERE (SELECT count(*) FROM near) >= ${size}
     ) matches`
-  }
 }
 
 /** Documents whose words are not made yet are looked at one by one. The order comes last, or the planner might walk by time after all. */
