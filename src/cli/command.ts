@@ -24,6 +24,11 @@ export function parseArguments<T extends ParseArgsConfig>(config: T, help?: stri
   }
 }
 
+/** Where the server of these settings answers on this machine. */
+export function urlOf({ host, port }: { host: string; port: number }): string {
+  return `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`
+}
+
 /** For a command that is told everything by the settings: what it would ignore is refused. */
 export function requireNoArguments(command: string, args: string[]): void {
   if (args.length === 0) return

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 
 import { loadConfig } from '../platform/config.ts'
-import { parseArguments, UsageError, type Command } from './command.ts'
+import { parseArguments, urlOf, UsageError, type Command } from './command.ts'
 import { getStatus, sendFeed, type ImportOptions, type ImportStatus } from './import-client.ts'
 
 const POLL_MS = 300
@@ -104,7 +104,7 @@ async function readArguments(args: string[]): Promise<{ file: string; options: I
   return {
     file,
     options: {
-      url: (values.url ?? defaultUrl()).replace(/\/+$/, ''),
+      url: (values.url ?? urlOf(loadConfig())).replace(/\/+$/, ''),
       authorization: await readCredential(values),
       update: values.update ?? false,
       dryRun: values['dry-run'] ?? false,
@@ -125,11 +125,6 @@ function parse(args: string[]) {
       'dry-run': { type: 'boolean' },
     },
   })
-}
-
-function defaultUrl(): string {
-  const { host, port } = loadConfig()
-  return `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`
 }
 
 async function readCredential(values: {

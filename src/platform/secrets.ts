@@ -37,6 +37,11 @@ export async function writeOwnerOnly(dataDir: string, name: string, content: str
   return file
 }
 
+/** What `writeOwnerOnly` wrote under that name, trimmed; undefined when there is nothing. */
+export function readOwnerOnly(dataDir: string, name: string): Promise<string | undefined> {
+  return readSecret(join(dataDir, FOLDER, name))
+}
+
 async function readSecret(file: string): Promise<string | undefined> {
   let value: string
   try {
