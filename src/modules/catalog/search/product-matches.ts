@@ -106,7 +106,7 @@ export function nearWalk(filter: ProductFilter): Matches {
           FROM nearest
         ), near AS MATERIALIZED (
           SELECT product_id, updated FROM (
-            SELECT * FROM (${newest(FAR)}) newest LIMIT (SELECT documents FROM further)
+            SELECT * FROM (${newest(FAR)}) newest ORDER BY updated DESC LIMIT (SELECT documents FROM further)
           ) product_search WHERE ${tests} ${newestFirst(size)}
         )
       SELECT * FROM nearest WHERE (SELECT count(*) FROM nearest) >= ${size}
@@ -115,16 +115,22 @@ export function nearWalk(filter: ProductFilter): Matches {
     ) matches`
 }
 
-/** Documents whose words are not made yet are looked at one by one. The order comes last, or the planner might walk by time after all. */
+/**
+ * Candidates are sorted first and looked into from the newest until the page is full. Documents whose words are not made yet are all looked
+ * into at once.
+ */
 function candidates(filter: ProductFilter, condition: Sql): Matches {
-  const tested = sql`${candidateConditions(filter)} AND ${testConditions(filter)}`
+  const source = candidateConditions(filter)
+  const tests = testConditions(filter)
   return (size) => sql`
     SELECT product_id, updated FROM (
-      SELECT product_id, updated FROM product_search WHERE ${condition} AND ${tested}
+      SELECT product_id, updated, false AS is_match FROM product_search WHERE ${condition} AND ${source}
       UNION ALL
-      SELECT product_id, updated FROM product_search WHERE words IS NULL AND ${tested}
-      OFFSET 0
-    ) matches ${newestFirst(size)}`
+      SELECT product_id, updated, true FROM product_search WHERE words IS NULL AND ${source} AND ${tests}
+      ORDER BY updated DESC
+    ) candidate
+    WHERE is_match OR (SELECT true FROM product_search WHERE product_search.product_id = candidate.product_id AND ${tests})
+    ${newestFirst(size)}`
 }
 
 /**
