@@ -1,11 +1,8 @@
-import { once } from 'node:events'
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { WebSocket } from 'ws'
 
 import { feedHead, feedItem, feedTail } from '../../bench/support/feed.ts'
 import { startTestApp, type TestApp, type TestUser } from '../support/app.ts'
+import { listen, mailsWith, uploadFeed } from '../support/visitor.ts'
 
 let souk: TestApp
 let url: string
@@ -22,15 +19,15 @@ afterAll(async () => {
 test('an item of a feed is found, put into a bag, ordered and paid; buyer and seller hear of it', async () => {
   const sol = await souk.signUp('sol')
   const bea = await souk.signUp('bea')
-  await upload(sol, feedHead + feedItem(8) + feedTail)
-  const sales = await listen(sol, 'orders.sale.accepted')
+  expect((await uploadFeed(url, sol, feedHead + feedItem(8) + feedTail)).status).toBe(201)
+  const sales = await listen(url, sol, 'orders.sale.accepted')
 
   const found = (await get(bea, '/api/products/?search_term=DRESS')).data[0]!
   await post(bea, '/api/bag/items/', { product_id: found.id, quantity: 3 })
   const order = await post(bea, '/api/bag/checkout/')
   await post(bea, `/api/orders/${order.id}/confirm/`, { payment: { method: 'card', reference: 'tok_1' } })
 
-  const sale = await sales.next()
+  const sale = await sales.first()
   expect(sale).toMatchObject({ topic: 'orders.sale.accepted', subject: { id: order.id } })
   expect(await get(bea, `/api/orders/${order.id}/`)).toMatchObject({
     state: 'ACCEPTED',
@@ -41,8 +38,8 @@ test('an item of a feed is found, put into a bag, ordered and paid; buyer and se
   expect(await get(bea, `/api/products/${found.id}/`)).toMatchObject({ stock: { default: 5 }, updated: found.updated })
   expect((await get(bea, '/product-detail/8_8/')).quantity).toBe(5)
   expect((await get(bea, '/api/bag/')).items).toEqual([])
-  expect(await mailsTo('bea@example.com')).toBe(1)
-  expect(await mailsTo('sol@example.com')).toBe(1)
+  expect(await mailsWith(souk, 'To: bea@example.com')).toHaveLength(1)
+  expect(await mailsWith(souk, 'To: sol@example.com')).toHaveLength(1)
   sales.close()
 })
 
@@ -66,12 +63,12 @@ test('a declined payment gives the units back to everybody', async () => {
   const vase = await post(nora, '/api/products/', body)
   const order = await post(olaf, '/api/orders/', { products: [{ id: vase.id, quantity: 1 }] })
   expect((await get(olaf, `/api/products/${vase.id}/`)).sold_out).toBe(true)
-  const heard = await listen(olaf, 'orders.order.*')
+  const heard = await listen(url, olaf, 'orders.order.*')
 
   const payment = { method: 'card', reference: 'pseudo-decline-1' }
   await post(olaf, `/api/orders/${order.id}/confirm/`, { payment })
 
-  await heard.until('orders.order.cancelled')
+  await heard.first('orders.order.cancelled')
   expect(await get(olaf, `/api/orders/${order.id}/`)).toMatchObject({
     state: 'CANCELLED',
     payment: { method: 'card', status: 'declined' },
@@ -104,57 +101,4 @@ async function post(user: TestUser, path: string, payload?: object): Promise<Ans
   const response = await souk.inject({ method: 'POST', url: path, headers: user.headers, ...body })
   expect(response.statusCode, `${path}: ${response.body}`).toBeLessThan(300)
   return response.json<Answer>()
-}
-
-async function upload(user: TestUser, feed: string): Promise<void> {
-  const form = new FormData()
-  form.set('file', new Blob([feed], { type: 'application/xml' }), 'feed.xml')
-  const response = await fetch(`${url}/upload-products/`, { method: 'POST', headers: user.headers, body: form })
-  expect(response.status).toBe(201)
-}
-
-interface Heard {
-  topic: string
-  subject: { id: string }
-}
-
-/** A socket that hears one pattern of topics from now on. */
-async function listen(user: TestUser, topic: string) {
-  const socket = new WebSocket(`${url.replace('http', 'ws')}/ws/changes/`, { headers: user.headers })
-  const heard: Heard[] = []
-  await once(socket, 'open')
-  socket.send(JSON.stringify({ action: 'subscribe', topics: [topic] }))
-  await once(socket, 'message')
-  socket.on('message', (raw: Buffer) => {
-    const frame = JSON.parse(raw.toString()) as Heard & { type: string }
-    if (frame.type === 'change') heard.push(frame)
-  })
-  const found = async (matches: (change: Heard) => boolean): Promise<Heard> => {
-    const limit = Date.now() + 15_000
-    for (;;) {
-      const change = heard.find(matches)
-      if (change !== undefined) return change
-      if (Date.now() > limit)
-        throw new Error(`waited in vain for ${topic}; heard ${heard.map((one) => one.topic).join(', ')}`)
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    }
-  }
-  return {
-    next: () => found(() => true),
-    until: (name: string) => found((change) => change.topic === name),
-    close: () => socket.close(),
-  }
-}
-
-/** How many mails to this address lie in the local mailbox, once there is one. */
-async function mailsTo(address: string): Promise<number> {
-  const folder = join(souk.dataDir, 'mailbox')
-  const limit = Date.now() + 10_000
-  for (;;) {
-    const names = (await readdir(folder, { recursive: true }).catch(() => [])).filter((name) => name.endsWith('.eml'))
-    const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')))
-    const found = texts.filter((text) => text.includes(`To: ${address}`)).length
-    if (found > 0 || Date.now() > limit) return found
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
 }
