@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { until } from '../../test/support/changes.ts'
+import { until } from '../../test/support/until.ts'
 import { redisIsMissing, startRedis, type RedisServer } from '../../test/support/redis.ts'
 import type { Service } from '../platform/service.ts'
 import { consumeStream, type StreamEntry } from './consumer.ts'

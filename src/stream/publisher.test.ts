@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 
-import { until } from '../../test/support/changes.ts'
+import { until } from '../../test/support/until.ts'
 import { redisIsMissing } from '../../test/support/redis.ts'
 import { openRig, TAGS, type StreamRig } from '../../test/support/stream.ts'
 import { sql } from '../platform/db/sql.ts'

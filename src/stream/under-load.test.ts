@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 
-import { until } from '../../test/support/changes.ts'
+import { until } from '../../test/support/until.ts'
 import { redisIsMissing } from '../../test/support/redis.ts'
 import { firstTold, openRig, TAGS, toldBy, type StreamRig, type Told } from '../../test/support/stream.ts'
 

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { sql } from '../../src/platform/db/sql.ts'
 import { startTestApp, type TestApp, type TestUser } from '../support/app.ts'
+import { until } from '../support/until.ts'
 import { BOUNDARY, feed, fieldPart, filePart, item, multipart, upload } from './product-feed-fixtures.ts'
 
 const MAX_UPLOAD_BYTES = 200_000
@@ -52,14 +53,6 @@ function open(headers: Record<string, string>, token: string | undefined = user.
 function chunk(bytes: Buffer | string): Buffer {
   const content = Buffer.from(bytes as string)
   return Buffer.concat([Buffer.from(`${content.length.toString(16)}\r\n`), content, Buffer.from('\r\n')])
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 10_000
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error('it did not come true within 10 s')
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
 }
 
 const spooled = () => readdir(join(souk.dataDir, 'spool')).catch(() => [])
@@ -146,7 +139,7 @@ describe('a body that is not what it says', () => {
     await new Promise((resolve) => setTimeout(resolve, 100))
 
     socket.destroy()
-    await until(async () => (await spooled()).length === 0)
+    await until('the spool is empty', async () => (await spooled()).length === 0, 10_000)
 
     expect(await isStored('liar')).toBe(false)
     expect(await uploadsRecorded()).toBe(recorded)
@@ -160,7 +153,7 @@ describe('a body that is not what it says', () => {
     await new Promise((resolve) => setTimeout(resolve, 100))
 
     socket.resetAndDestroy()
-    await until(async () => (await spooled()).length === 0)
+    await until('the spool is empty', async () => (await spooled()).length === 0, 10_000)
 
     expect(await isStored('cut-a')).toBe(false)
     expect(await uploadsRecorded()).toBe(recorded)

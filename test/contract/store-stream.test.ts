@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { sql } from '../../src/platform/db/sql.ts'
 import { startTestApp, type TestApp, type TestUser } from '../support/app.ts'
-import { until } from '../support/changes.ts'
+import { until } from '../support/until.ts'
 import { redisIsMissing, startRedis, type RedisServer } from '../support/redis.ts'
 import { clientOf, sell, type StoreClient } from './store-client.ts'
 import { consume, type SeenEntry, type StreamConsumer } from './stream-consumer.ts'

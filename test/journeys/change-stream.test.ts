@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { startTestApp, type TestApp, type TestUser } from '../support/app.ts'
-import { until } from '../support/changes.ts'
+import { until } from '../support/until.ts'
 import { clientOf, sell } from '../contract/store-client.ts'
 import { consume, type StreamConsumer } from '../contract/stream-consumer.ts'
 import { redisIsMissing, startRedis, type RedisServer } from '../support/redis.ts'

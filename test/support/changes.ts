@@ -8,6 +8,9 @@ import { loadConfig } from '../../src/platform/config.ts'
 import type { Db } from '../../src/platform/db/db.ts'
 import { sql } from '../../src/platform/db/sql.ts'
 import type { Service } from '../../src/platform/service.ts'
+import { until } from './until.ts'
+
+export { until }
 
 const describedAs = { description: 'A test has happened.', subject: 'note', heardBy: 'the test' }
 const data = Type.Object({ text: Type.String() })
@@ -64,12 +67,4 @@ export async function note(
   return db.transaction((tx) =>
     recordChange(tx, { topic: noteWritten, subjectId: key, actor: null, audience, data: { text } }),
   )
-}
-
-export async function until(what: string, condition: () => Promise<boolean> | boolean, maxMs = 15_000): Promise<void> {
-  const end = Date.now() + maxMs
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`it did not come about in ${maxMs} ms that ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
 }

@@ -5,6 +5,9 @@ import { createWorker } from '../../src/delivery/worker.ts'
 import type { Clock } from '../../src/platform/clock.ts'
 import type { Db } from '../../src/platform/db/db.ts'
 import { sql } from '../../src/platform/db/sql.ts'
+import { until } from './until.ts'
+
+export { until }
 
 export const silent = pino({ level: 'silent' })
 
@@ -51,15 +54,6 @@ export async function startWorker(db: Db, kind: DeliveryKind, options: { clock?:
   const worker = createWorker({ db, clock: forwardClock(), log: silent, kinds: [kind], ...options })
   await worker.start()
   return worker
-}
-
-/** Asks every few milliseconds until it is true; throws when it takes too long. */
-export async function until(what: string, condition: () => Promise<boolean> | boolean, maxMs = 15_000): Promise<void> {
-  const end = performance.now() + maxMs
-  while (!(await condition())) {
-    if (performance.now() > end) throw new Error(`not within ${maxMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
 }
 
 export interface Account {
