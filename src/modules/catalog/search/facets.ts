@@ -114,9 +114,10 @@ function facetStatement({ from, beyond }: MatchingDocuments): Sql {
         coalesce(brand, condition, gender, price::text, owner_id::text) AS value, NULL AS name, count(*) AS count
       FROM counted GROUP BY GROUPING SETS ((brand), (condition), (gender), (price), (owner_id))
       UNION ALL
-      SELECT 'tag', tags.id::text, tags.name, count(*)
-      FROM counted JOIN product_tags USING (product_id) JOIN tags ON tags.id = product_tags.tag_id AND tags.deleted IS NULL
-      GROUP BY tags.id
+      SELECT 'tag', tags.id::text, tags.name, borne.count
+      FROM (
+        SELECT tag_id, count(*) AS count FROM product_tags WHERE product_id = ANY(ARRAY(SELECT product_id FROM counted)) GROUP BY tag_id
+      ) borne JOIN tags ON tags.id = borne.tag_id AND tags.deleted IS NULL
     ), placed AS (
       SELECT *, row_number() OVER (PARTITION BY facet ORDER BY count DESC, value) AS place FROM valued WHERE value <> ''
     )
