@@ -1,4 +1,4 @@
-import type pg from 'pg'
+import pg from 'pg'
 
 import type { Tx } from './db.ts'
 
@@ -43,21 +43,26 @@ function escaped(text: string): string {
   return SPECIAL.test(text) ? text.replaceAll(/[\\\t\n\r]/g, (character) => ESCAPES[character]!) : text
 }
 
-/** The conversation of one COPY, as the driver wants it of those who bring their own (it calls these methods by name). */
-class CopyIn implements pg.Submittable {
+/**
+ * The conversation of one COPY, as the driver wants it of those who bring their own (it calls these methods by name). A kind of query, because
+ * others are refused by connections that pipeline: nothing may be sent behind it until it is over, which whoever waits for the rows ensures.
+ */
+class CopyIn extends pg.Query {
   private isOver = false
-  private rows = 0
+  private count = 0
   private fault: unknown
 
   constructor(
-    private readonly text: string,
+    private readonly statement: string,
     private readonly pieces: Iterable<string>,
     private readonly resolve: (rows: number) => void,
     private readonly reject: (error: unknown) => void,
-  ) {}
+  ) {
+    super(statement)
+  }
 
-  submit(connection: pg.Connection): void {
-    connection.query(this.text)
+  override submit = (connection: pg.Connection): void => {
+    connection.query(this.statement)
   }
 
   handleCopyInResponse(connection: CopyConnection): void {
@@ -83,11 +88,11 @@ class CopyIn implements pg.Submittable {
   }
 
   handleCommandComplete({ text }: { text: string }): void {
-    this.rows = Number(text.slice('COPY '.length))
+    this.count = Number(text.slice('COPY '.length))
   }
 
   handleReadyForQuery(): void {
-    this.resolve(this.rows)
+    this.resolve(this.count)
   }
 
   handleError(error: Error): void {

@@ -42,7 +42,12 @@ export interface Tx extends Queryable {
   readonly origin: object
   /** Runs after a successful commit, never after a rollback; must not throw. For hints only: a crash loses them. */
   afterCommit(callback: () => void): void
-  /** The connection, for COPY and cursors. */
+  /**
+   * A statement made and sent when the work is done, together with COMMIT: nobody waits for its answer alone. Its error is thrown by
+   * `transaction`, and nothing is committed.
+   */
+  withCommit(statement: () => Sql): void
+  /** The connection, for COPY. */
   readonly client: pg.ClientBase
 }
 
@@ -79,6 +84,8 @@ export function createDb(options: DbOptions): Db {
   const pool = new pg.Pool({
     ...connectionConfig(url, options.applicationName, settings),
     max: options.poolSize,
+    // Statements are sent without waiting for the answers to earlier ones of the same connection (BEGIN, what goes with COMMIT).
+    pipeline: true,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
   })
@@ -182,21 +189,23 @@ async function attemptTransaction<T>(
 ): Promise<T> {
   const client = await pool.connect()
   const callbacks: (() => void)[] = []
+  const last: (() => Sql)[] = []
   let broken: Error | undefined
   try {
-    await client.query(beginText(options))
+    sendTogether(client)
+    const begun = answered(client.query(beginText(options)))
     const tx: Tx = {
       kind: 'tx',
       origin: pool,
       ...queryable((statement) => send(client, statement)),
       afterCommit: (callback) => callbacks.push(callback),
+      withCommit: (statement) => last.push(statement),
       client,
     }
     const result = await work(tx)
-    // A transaction that failed inside answers COMMIT with ROLLBACK and no error, so a swallowed error must not look like success.
-    const committed = await client.query('COMMIT')
-    if (committed.command !== 'COMMIT')
-      throw new Error('the transaction was rolled back: a failed statement was ignored')
+    await begun()
+    sendTogether(client)
+    await commit(client, last.map((statement) => send(client, statement()))) // prettier-ignore
     for (const callback of callbacks) callback()
     return result
   } catch (error) {
@@ -207,6 +216,27 @@ async function attemptTransaction<T>(
   } finally {
     client.release(broken)
   }
+}
+
+/** What is sent from now on and in the same turn of the event loop makes one write, and one round trip. */
+function sendTogether({ connection: { stream } }: pg.Client): void {
+  stream.cork()
+  process.nextTick(() => stream.uncork())
+}
+
+/** Waits for what was sent with COMMIT first: its error says why there was none. */
+async function commit(client: pg.ClientBase, sent: Promise<unknown>[]): Promise<void> {
+  const committed = answered(client.query('COMMIT'))
+  await Promise.all(sent)
+  // A transaction that failed inside answers COMMIT with ROLLBACK and no error, so a swallowed error must not look like success.
+  if ((await committed()).command !== 'COMMIT')
+    throw new Error('the transaction was rolled back: a failed statement was ignored')
+}
+
+/** A promise for later: that it is not waited for yet is no fault. */
+function answered<T>(promise: Promise<T>): () => Promise<T> {
+  promise.catch(() => undefined)
+  return () => promise
 }
 
 function beginText(options: TransactionOptions): string {
