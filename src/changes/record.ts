@@ -1,7 +1,7 @@
 import { Compile, type Validator } from 'typebox/compile'
 
 import type { Tx } from '../platform/db/db.ts'
-import { sql } from '../platform/db/sql.ts'
+import { sql, type Sql } from '../platform/db/sql.ts'
 import { faultPoint } from '../platform/fault.ts'
 import { newId } from '../platform/ids.ts'
 import type { NewChange, Topic } from './topic.ts'
@@ -23,21 +23,35 @@ export async function recordChange<T extends Topic>(tx: Tx, change: NewChange<T>
   return id!
 }
 
-/** Appends several changes in one statement, in the order given; otherwise as `recordChange`. Returns their ids. */
+/** Appends several changes in the order given, otherwise as `recordChange`; all of a transaction in one statement with its COMMIT. Returns their ids. */
 export async function recordChanges<T extends Topic>(tx: Tx, changes: readonly NewChange<T>[]): Promise<string[]> {
   if (changes.length === 0) return []
   const rows = changes.map(toRow)
+  const recorded = recordedBy.get(tx)
+  if (recorded === undefined) startRecord(tx, rows)
+  else recorded.push(...rows)
+  faultPoint('after-record')
+  return rows.map((row) => row.id)
+}
+
+/** What each open transaction has recorded so far. */
+const recordedBy = new WeakMap<Tx, Row[]>()
+
+function startRecord(tx: Tx, recorded: Row[]): void {
+  recordedBy.set(tx, recorded)
+  tx.withCommit(() => insertRows(recorded))
+  wakeAfterCommit(tx)
+}
+
+function insertRows(rows: readonly Row[]): Sql {
   const column = <K extends keyof Row>(name: K): Row[K][] => rows.map((row) => row[name])
-  await tx.run(sql`
+  return sql`
     INSERT INTO outbox (id, topic, subject_type, subject_id, key, actor, audience, data)
     SELECT id, topic, subject_type, subject_id, key, actor, audience::text[], data::jsonb
     FROM unnest(${column('id')}::uuid[], ${column('topic')}::text[], ${column('subjectType')}::text[], ${column('subjectId')}::text[],
                 ${column('key')}::text[], ${column('actor')}::uuid[], ${column('audience')}::text[], ${column('data')}::text[])
          WITH ORDINALITY AS given (id, topic, subject_type, subject_id, key, actor, audience, data, place)
-    ORDER BY place`)
-  faultPoint('after-record')
-  wakeAfterCommit(tx)
-  return column('id')
+    ORDER BY place`
 }
 
 interface Row {

@@ -45,7 +45,7 @@ async function oauthToken({ prepare, seller: { username, password } }: World): P
 }
 
 export const identityBudgets: Budgets = {
-  'POST /api/auth/signup/': signUp(6, '/api/auth/signup/'),
+  'POST /api/auth/signup/': signUp(5, '/api/auth/signup/'),
   'POST /api/users/': signUp(3, '/api/users/', { first_name: 'Ada', last_name: 'Lovelace' }),
   'POST /signup/': signUp(3, '/signup/'),
   'POST /api/register/': signUp(3, '/api/register/', { confirm_password: 'a good password' }),

@@ -116,7 +116,7 @@ const bagBudgets: Budgets = {
     call('PATCH', `/api/bag/items/${id}/`, buyer, { quantity: 2 }),
   ),
   'DELETE /api/bag/items/{item_id}/': ofFullBag(4, (id, { buyer }) => call('DELETE', `/api/bag/items/${id}/`, buyer)),
-  'POST /api/bag/checkout/': ofFullBag(7, (_, { buyer }) => call('POST', '/api/bag/checkout/', buyer)),
+  'POST /api/bag/checkout/': ofFullBag(6, (_, { buyer }) => call('POST', '/api/bag/checkout/', buyer)),
 }
 
 const orderBudgets: Budgets = {
