@@ -27,6 +27,9 @@ export interface SequencerOptions {
 
 /** Under load changes gather for this long and share a pass; the first after a quiet moment does not wait. */
 const BETWEEN_PASSES_MS = 4
+/** On a busy machine a pass takes longer; so that passes become fewer and larger then, this many times as long, within a limit. */
+const REST = 3
+const MAX_BETWEEN_PASSES_MS = 16
 /** Safety net for hints that were lost. */
 const POLL_MS = 250
 const LOCK_TIMED_OUT = '55P03'
@@ -40,7 +43,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   const stopping = new AbortController()
   let isStarted = false
   let isFailing = false
-  let lastPassAt = 0
+  let nextPassAt = 0
   let running: Promise<void> = Promise.resolve()
   let poll: NodeJS.Timeout | undefined
 
@@ -58,29 +61,31 @@ export function createSequencer(options: SequencerOptions): Sequencer {
 
   async function run(): Promise<void> {
     while (isWanted && !stopping.signal.aborted) {
-      const wait = lastPassAt + BETWEEN_PASSES_MS - performance.now()
+      const wait = nextPassAt - performance.now()
       if (wait > 0) await sleep(wait)
       isWanted = false
-      lastPassAt = performance.now()
-      await attempt()
+      const startedAt = performance.now()
+      const hasMore = await attempt()
+      const rest = Math.min(REST * (performance.now() - startedAt), MAX_BETWEEN_PASSES_MS)
+      nextPassAt = hasMore ? 0 : startedAt + Math.max(rest, BETWEEN_PASSES_MS)
     }
     // In the same breath as the last look at isWanted, or a kick in between would be lost.
     isRunning = false
   }
 
-  async function attempt(): Promise<void> {
+  /** Whether the pass left something to the next one. */
+  async function attempt(): Promise<boolean> {
     try {
       const { more } = await pass()
-      if (more) {
-        isWanted = true
-        lastPassAt = 0
-      }
+      isWanted ||= more
       isFailing = false
+      return more
     } catch (error) {
       // The poll tries again; once is enough to say so.
       if (!isFailing && errorCode(error) !== LOCK_TIMED_OUT)
         log.warn({ err: error }, 'changes cannot be sequenced for now')
       isFailing = true
+      return false
     }
   }
 
