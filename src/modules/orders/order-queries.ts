@@ -37,25 +37,15 @@ export function linesOf(condition: Sql = empty): Sql {
 const orderColumns = sql`${headColumns}, o.created, o.updated, ${linesOf()} AS lines,
   (SELECT json_build_object('method', p.method, 'status', p.status) FROM payments p WHERE p.order_id = o.id) AS payment`
 
-export interface NewOrder {
-  id: string
-  customerId: string
-  total: number
-  created: Timestamp
-  confirmWindowSeconds: number
-  lines: readonly TakenLine[]
-}
-
-/** Writes an order, its lines and what each seller will find, in one statement. */
-export async function insertOrder(tx: Tx, order: NewOrder): Promise<Order> {
-  const { id, customerId, total, created, lines } = order
+/** Writes an order, its lines and what each seller will find, in one statement that is sent with the commit. */
+export function insertOrder(tx: Tx, order: Order): void {
+  const { id, customerId, state, total, confirmBefore, created, lines } = order
   const column = (of: (line: TakenLine) => string | number): string => arrayLiteral(lines.map(of))
-  const row = await tx.row<Omit<Order, 'lines' | 'payment'>>(sql`
+  tx.withCommit(
+    () => sql`
     WITH o AS (
       INSERT INTO orders (id, customer_id, state, total, confirm_before, created, updated)
-      VALUES (${id}, ${customerId}, 'PENDING_CONFIRMATION', ${total},
-        ${created}::timestamptz + make_interval(secs => ${order.confirmWindowSeconds}), ${created}, ${created})
-      RETURNING *
+      VALUES (${id}, ${customerId}, ${state}, ${total}, ${confirmBefore}, ${created}, ${created})
     ), line AS MATERIALIZED (
       SELECT * FROM unnest(${column(() => newId())}::uuid[], ${column((line) => line.productId)}::uuid[],
         ${column((line) => line.variant)}::text[], ${column((line) => line.quantity)}::int[],
@@ -65,12 +55,10 @@ export async function insertOrder(tx: Tx, order: NewOrder): Promise<Order> {
     ), written AS (
       INSERT INTO order_lines (id, order_id, product_id, variant, quantity, unit_price, seller_id, title, place)
       SELECT id, ${id}, product_id, variant, quantity, unit_price, seller_id, title, place FROM line
-    ), sold AS (
-      INSERT INTO sales (order_id, seller_id, created, subtotal)
-      SELECT ${id}, seller_id, ${created}, sum(unit_price * quantity) FROM line GROUP BY seller_id
     )
-    SELECT ${headColumns}, o.created, o.updated FROM o`)
-  return { ...row!, lines: [...lines], payment: null }
+    INSERT INTO sales (order_id, seller_id, created, subtotal)
+    SELECT ${id}, seller_id, ${created}, sum(unit_price * quantity) FROM line GROUP BY seller_id`,
+  )
 }
 
 export function findOrder(db: Queryable, id: string): Promise<Order | undefined> {

@@ -1,5 +1,5 @@
 import { recordChanges } from '../../changes/index.ts'
-import { distinctTimestamp } from '../../platform/clock.ts'
+import { distinctTimestamp, secondsAfter } from '../../platform/clock.ts'
 import type { Tx } from '../../platform/db/db.ts'
 import { InvalidError } from '../../platform/errors.ts'
 import { faultPoint } from '../../platform/fault.ts'
@@ -28,14 +28,19 @@ export async function placeOrder(tx: Tx, order: PlacedOrder): Promise<Order> {
   if (taken.result === 'missing') throw missingProducts(taken.missing)
   if (taken.result === 'short') throw new ShortOfUnitsError(lines, taken.short)
 
-  const placed = await insertOrder(tx, {
+  const created = distinctTimestamp(now)
+  const placed: Order = {
     id: newId(now.getTime()),
     customerId,
+    state: 'PENDING_CONFIRMATION',
     total: totalOf(taken.lines),
-    created: distinctTimestamp(now),
-    confirmWindowSeconds,
+    confirmBefore: secondsAfter(created, confirmWindowSeconds),
+    payment: null,
     lines: taken.lines,
-  })
+    created,
+    updated: created,
+  }
+  insertOrder(tx, placed)
   await recordChanges(tx, changesOf('placed', placed, { actor }))
   tx.afterCommit(() => faultPoint('order-placed-after-commit'))
   faultPoint('order-placed-before-commit')
