@@ -33,10 +33,17 @@ function variants(rows: readonly VariantOf[]): Sql {
   return sql`(SELECT ${productIds}::uuid[]), (SELECT ${arrayLiteral(rows.map((row) => row.variant))}::text[])`
 }
 
+/** In the order in which stock is locked. The condition holds for all: with it the planner expects so few rows that it never reads whole tables. */
 function units(rows: readonly Units[]): Sql {
   const quantities = arrayLiteral(rows.map((row) => row.quantity))
   return sql`SELECT * FROM unnest(${variants(rows)}, (SELECT ${quantities}::bigint[]))
-    WITH ORDINALITY AS given (product_id, variant, quantity, place)`
+    WITH ORDINALITY AS given (product_id, variant, quantity, place) WHERE quantity > 0 ORDER BY product_id, variant`
+}
+
+/** The stock of one of the `units`, locked when its turn comes: joined LATERAL, it is looked up row by row, in the order of the rows. */
+function lockedStockOf(row: Sql): Sql {
+  return sql`(
+    SELECT quantity FROM stock_levels WHERE product_id = ${row}.product_id AND variant = ${row}.variant FOR UPDATE)`
 }
 
 /**
@@ -49,12 +56,10 @@ export function takeUnits(tx: Tx, wanted: readonly Units[]): Promise<WantedRow[]
   return tx.rows<WantedRow>(sql`
     WITH wanted AS MATERIALIZED (${units(wanted)}
     ), locked AS MATERIALIZED (
-      SELECT w.place, s.product_id, s.variant, s.quantity - w.quantity AS rest, p.price, p.owner_id, p.title
-      FROM wanted w
-      JOIN stock_levels s ON s.product_id = w.product_id AND s.variant = w.variant
-      JOIN products p ON p.id = s.product_id
-      WHERE p.state = 'AVAILABLE' AND p.${ownerPresent}
-      ORDER BY s.product_id, s.variant FOR UPDATE OF s
+      SELECT w.place, w.product_id, w.variant, s.quantity - w.quantity AS rest, p.price, p.owner_id, p.title
+      FROM wanted w, LATERAL ${lockedStockOf(sql`w`)} s, LATERAL (
+        SELECT price, owner_id, title FROM products
+        WHERE id = w.product_id AND state = 'AVAILABLE' AND ${ownerPresent} OFFSET 0) p
     ), taken AS (
       UPDATE stock_levels s SET quantity = l.rest FROM locked l
       WHERE s.product_id = l.product_id AND s.variant = l.variant
@@ -74,11 +79,9 @@ export function addUnits(tx: Tx, given: readonly Units[]): Promise<RestockedRow[
   return tx.rows<RestockedRow>(sql`
     WITH given AS MATERIALIZED (${units(given)}
     ), locked AS MATERIALIZED (
-      SELECT s.product_id, s.variant, s.quantity AS before, g.quantity, p.owner_id, p.state
-      FROM given g
-      JOIN stock_levels s ON s.product_id = g.product_id AND s.variant = g.variant
-      JOIN products p ON p.id = s.product_id AND p.state <> 'DELETED'
-      ORDER BY s.product_id, s.variant FOR UPDATE OF s
+      SELECT g.product_id, g.variant, s.quantity AS before, g.quantity, p.owner_id, p.state
+      FROM given g, LATERAL ${lockedStockOf(sql`g`)} s, LATERAL (
+        SELECT owner_id, state FROM products WHERE id = g.product_id AND state <> 'DELETED' OFFSET 0) p
     ), added AS (
       UPDATE stock_levels s SET quantity = least(l.before + l.quantity, 2147483647)
       FROM locked l WHERE s.product_id = l.product_id AND s.variant = l.variant
