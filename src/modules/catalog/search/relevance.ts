@@ -67,7 +67,7 @@ async function rankMeant(db: Db, filter: ProductFilter): Promise<string[]> {
   if (meant.length === 0) return []
   const condition = join(meant.map((words) => sql`words && (SELECT ${words}::text[])`), ' AND ') // prettier-ignore
   const found = { ...filter, searchTerm: undefined }
-  const inText = (text: Sql): Sql => join(meant.map((words) => sql`${wordsOf(text)} && ${words}::text[]`), ' AND ') // prettier-ignore
+  const inText = (text: Sql): Sql => join(meant.map((words) => hasWord(text, words)), ' AND ') // prettier-ignore
   return listIds(
     db,
     sql`
@@ -80,6 +80,13 @@ async function rankMeant(db: Db, filter: ProductFilter): Promise<string[]> {
     ORDER BY CASE WHEN ${inText(sql`title`)} THEN 1 WHEN ${inText(sql`title || ${SEPARATOR} || tag_names`)} THEN 2 ELSE 3 END,
       similarity(title, ${termOf(filter)}) DESC, updated DESC, product_id DESC`,
   )
+}
+
+/** One of the words is in the text. Most texts that have none are told by their letters, for a tenth of what it takes to split one. */
+function hasWord(text: Sql, words: readonly string[]): Sql {
+  const shortest = words.filter((word) => !words.some((other) => other !== word && word.includes(other)))
+  const patterns = shortest.map((word) => `%${escapeLike(word)}%`)
+  return sql`(${text} LIKE ANY (${patterns}::text[]) AND ${wordsOf(text)} && ${words}::text[])`
 }
 
 function titleOf(documents: Sql): Sql {
