@@ -5,20 +5,15 @@ import type { InjectOptions, LightMyRequestResponse } from 'fastify'
 import { pino } from 'pino'
 
 import { createAuthenticate, ensureOauthClient, identity } from '../../src/modules/identity/index.ts'
-import type { Clock } from '../../src/platform/clock.ts'
 import { loadConfig, type Config } from '../../src/platform/config.ts'
 import type { Db } from '../../src/platform/db/db.ts'
 import { sql } from '../../src/platform/db/sql.ts'
 import { createHttpServer } from '../../src/platform/http/server.ts'
+import { movableClock, type MovableClock } from '../support/clock.ts'
 import { createTestDatabase } from '../support/database.ts'
 
 export const PASSWORD = 'correct horse'
 export const CLIENT = { client_id: 'test-client', client_secret: 'test-secret/+%' }
-
-/** Starts at the present and moves only when told to. */
-export interface MovableClock extends Clock {
-  advance(seconds: number): void
-}
 
 export interface IdentityApp {
   db: Db
@@ -76,7 +71,7 @@ export async function startIdentityApp(env: Record<string, string> = {}): Promis
     LOG_LEVEL: 'silent',
     ...env,
   })
-  const clock = createMovableClock()
+  const clock = movableClock()
   const log = pino({ level: 'silent' })
   const authenticate = createAuthenticate({ db, config, clock })
   const app = await createHttpServer({ config, db, clock, log, authenticate, version: '0.0.0' })
@@ -107,16 +102,6 @@ export async function startIdentityApp(env: Record<string, string> = {}): Promis
     close: async () => {
       await app.close()
       await database.drop()
-    },
-  }
-}
-
-function createMovableClock(): MovableClock {
-  let offset = 0
-  return {
-    now: () => new Date(Date.now() + offset),
-    advance: (seconds) => {
-      offset += seconds * 1000
     },
   }
 }

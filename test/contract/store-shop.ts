@@ -1,19 +1,10 @@
 import type { LightMyRequestResponse } from 'fastify'
 
 import { startTestApp, type TestApp, type TestUser } from '../support/app.ts'
-import { OAUTH_ENV, sell, clientOf } from './store-client.ts'
+import { offerProduct, order, type OrderAnswer, type WantedUnits } from '../support/orders.ts'
+import { OAUTH_ENV, clientOf } from './store-client.ts'
 
-export interface Order {
-  id: string
-  state: string
-  order_line_items: { product_id: string; variant: string; quantity: number; unit_price: number }[]
-  total: number
-  customer_id: string
-  confirm_before: string
-  payment: { method: string; status: string } | null
-  created: string
-  updated: string
-}
+export type Order = OrderAnswer
 
 export interface Page<Item> {
   metadata: { page_size: number; offset_date: string | null; has_next: boolean }
@@ -40,7 +31,7 @@ export interface Shop {
   offer(stock: Record<string, number>, options?: { price?: number; by?: TestUser }): Promise<string>
   stockOf(productId: string): Promise<Record<string, number>>
   /** An order of the customer. */
-  place(...products: { id: string; variant?: string; quantity: number }[]): Promise<Order>
+  place(...products: WantedUnits[]): Promise<Order>
   /** The order when its payment has come or has failed. */
   settled(orderId: string): Promise<Order>
 }
@@ -63,21 +54,16 @@ export async function openShop(): Promise<Shop & { nobody: Signed }> {
     nobody: NOBODY,
     get,
     post,
-    offer: (stock, { price = 250, by = seller } = {}) =>
-      sell(clientOf(souk, by.headers), { title: 'Shirt', price, stock }),
+    offer: (stock, { price = 250, by = seller } = {}) => offerProduct(souk, by, { title: 'Shirt', price, stock }),
     stockOf: async (productId) => {
       const response = await get(`/api/products/${productId}/`, seller)
       return response.json<{ stock: Record<string, number> }>().stock
     },
-    place: async (...products) => {
-      const response = await post('/api/orders/', customer, { products })
-      if (response.statusCode !== 201) throw new Error(`the order was refused: ${response.body}`)
-      return response.json<Order>()
-    },
+    place: (...products) => order(souk, customer, ...products),
     settled: async (orderId) => {
       for (let tries = 0; tries < 200; tries++) {
-        const order = (await get(`/api/orders/${orderId}/`, customer)).json<Order>()
-        if (order.payment !== null && order.payment.status !== 'pending') return order
+        const found = (await get(`/api/orders/${orderId}/`, customer)).json<Order>()
+        if (found.payment !== null && found.payment.status !== 'pending') return found
         await new Promise((resolve) => setTimeout(resolve, 50))
       }
       throw new Error('the payment was not settled within 10 s')

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 
 import { startTestApp, type TestApp, type TestUser } from '../../../test/support/app.ts'
+import { movableClock } from '../../../test/support/clock.ts'
+import { eventually, freeUnits, offerProduct, order, stateOf, step } from '../../../test/support/orders.ts'
 import { sql } from '../../platform/db/sql.ts'
 import { expireOrdersSweep } from './expire-orders.ts'
 import { cancelOrdersOfUser } from './order-transitions.ts'
-import { eventually, freeUnits, movableClock, offerProduct, order, stateOf, step } from './order.fixture.ts'
 
 const clock = movableClock()
 /** An api process without any worker. */
@@ -26,7 +27,7 @@ beforeEach(async () => {
 it('reads NOT_CONFIRMED everywhere past its time, while no worker runs', async () => {
   const placed = await order(souk, customer, { id: productId, quantity: 5 })
 
-  clock.forward(60)
+  clock.advance(60)
 
   expect(await stateOf(souk, customer, placed.id)).toBe('NOT_CONFIRMED')
   const listed = await souk.inject({ method: 'GET', url: '/api/orders/', headers: customer.headers })
@@ -40,7 +41,7 @@ it('reads NOT_CONFIRMED everywhere past its time, while no worker runs', async (
 
 it('reads the same before and after the sweep', async () => {
   const { id } = await order(souk, customer, { id: productId, quantity: 5 })
-  clock.forward(60)
+  clock.advance(60)
   const url = `/api/orders/${id}/`
   const before = await souk.inject({ method: 'GET', url, headers: customer.headers })
 
@@ -53,7 +54,7 @@ it('reads the same before and after the sweep', async () => {
 it('gives the units back once, however many sweeps run', async () => {
   await order(souk, customer, { id: productId, quantity: 3 })
   await order(souk, customer, { id: productId, quantity: 2 })
-  clock.forward(60)
+  clock.advance(60)
   const sweeps = Array.from({ length: 4 }, () => expireOrdersSweep({ db: souk.db, clock }))
 
   await Promise.all(sweeps.map((sweep) => sweep.run()))
@@ -64,7 +65,7 @@ it('gives the units back once, however many sweeps run', async () => {
 
 it('leaves an order alone until its time has passed', async () => {
   const { id } = await order(souk, customer, { id: productId, quantity: 3 })
-  clock.forward(59)
+  clock.advance(59)
 
   await expireOrdersSweep({ db: souk.db, clock }).run()
 
@@ -74,7 +75,7 @@ it('leaves an order alone until its time has passed', async () => {
 
 it('sells the units of an expired order while no worker runs', async () => {
   await order(souk, customer, { id: productId, quantity: 5 })
-  clock.forward(60)
+  clock.advance(60)
 
   const next = await order(souk, customer, { id: productId, quantity: 5 })
 
@@ -86,7 +87,7 @@ it('sells all units of expired orders to as many buyers who come at once', async
   const units = 20
   const wanted = await offerProduct(souk, seller, { stock: { default: units } })
   for (let n = 0; n < units; n++) await order(souk, customer, { id: wanted, quantity: 1 })
-  clock.forward(60)
+  clock.advance(60)
   const payload = { products: [{ id: wanted, quantity: 1 }] }
 
   const answers = await Promise.all(
@@ -103,7 +104,7 @@ it('sells all units of expired orders to as many buyers who come at once', async
 
 it('answers a late confirm 400, and that the order is NOT_CONFIRMED stays', async () => {
   const { id } = await order(souk, customer, { id: productId, quantity: 4 })
-  clock.forward(60)
+  clock.advance(60)
 
   const late = await step(souk, customer, id, 'confirm')
   const again = await step(souk, customer, id, 'confirm')
@@ -117,9 +118,9 @@ it('answers a late confirm 400, and that the order is NOT_CONFIRMED stays', asyn
 it('takes a confirm to the last moment, and none with bad details after it', async () => {
   const inTime = await order(souk, customer, { id: productId, quantity: 1 })
   const late = await order(souk, customer, { id: productId, quantity: 1 })
-  clock.forward(59)
+  clock.advance(59)
   const first = await step(souk, customer, inTime.id, 'confirm')
-  clock.forward(1)
+  clock.advance(1)
 
   const second = await souk.inject({
     method: 'POST',
@@ -146,7 +147,7 @@ it('does not bring back a variant or a product that is gone', async () => {
   expect((await souk.inject({ ...change, payload: { stock: { small: 7 } } })).statusCode).toBe(200)
   const removed = await souk.inject({ method: 'DELETE', url: `/api/products/${productId}/`, headers: seller.headers })
   expect(removed.statusCode).toBe(204)
-  clock.forward(60)
+  clock.advance(60)
 
   await expireOrdersSweep({ db: souk.db, clock }).run()
 
@@ -158,9 +159,9 @@ it('does not bring back a variant or a product that is gone', async () => {
 it('leaves late orders of a deleted customer NOT_CONFIRMED, and cancels those still in time', async () => {
   const user = await souk.signUp()
   const late = await order(souk, user, { id: productId, quantity: 2 })
-  clock.forward(30)
+  clock.advance(30)
   const inTime = await order(souk, user, { id: productId, quantity: 3 })
-  clock.forward(30)
+  clock.advance(30)
 
   await souk.db.transaction((tx) => cancelOrdersOfUser(tx, { id: user.userId, actor: user.userId }, clock.now()))
   await souk.db.transaction((tx) => cancelOrdersOfUser(tx, { id: user.userId, actor: user.userId }, clock.now()))

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 
 import { startTestApp, type TestApp, type TestUser } from '../../../test/support/app.ts'
+import { eventually, offerProduct, order, stateOf, step } from '../../../test/support/orders.ts'
 import { sql } from '../../platform/db/sql.ts'
-import { eventually, offerProduct, order, stateOf, step } from './order.fixture.ts'
 import { orderMailSubscriber } from './subscribers.ts'
 import type { Change } from '../../changes/index.ts'
 

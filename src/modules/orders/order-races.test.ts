@@ -2,9 +2,10 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 
 import { startTestApp, type TestApp, type TestUser } from '../../../test/support/app.ts'
+import { movableClock } from '../../../test/support/clock.ts'
+import { freeUnits, offerProduct, order, step, type OrderAnswer } from '../../../test/support/orders.ts'
 import { sql } from '../../platform/db/sql.ts'
 import { expireOrdersSweep } from './expire-orders.ts'
-import { freeUnits, movableClock, offerProduct, order, step, type OrderAnswer } from './order.fixture.ts'
 import type { PaymentOutcome } from './payment-provider.ts'
 import { claimPayments } from './payment-queries.ts'
 import { applyOutcome, applyRefund } from './payments.ts'
@@ -78,7 +79,7 @@ const acts: Record<string, Act> = {
   sweep,
   sweepTwice: async (race) => (await Promise.all([sweep(race), sweep(race)]))[0],
   timePasses: async () => {
-    clock.forward(WINDOW_SECONDS)
+    clock.advance(WINDOW_SECONDS)
     return 0
   },
 }

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 
 import { startTestApp, type TestApp, type TestUser } from '../../../test/support/app.ts'
+import { movableClock } from '../../../test/support/clock.ts'
+import { freeUnits, offerProduct, order, stateOf, step, type Step } from '../../../test/support/orders.ts'
 import { nextState } from '../../platform/state-machine.ts'
 import { expireOrdersSweep } from './expire-orders.ts'
-import { freeUnits, movableClock, offerProduct, order, stateOf, step, type Step } from './order.fixture.ts'
 import { orderStates, type OrderState, type OrderTrigger } from './order-states.ts'
 import type { PaymentOutcome } from './payment-provider.ts'
 import { claimPayments } from './payment-queries.ts'
@@ -60,7 +61,7 @@ async function act(orderId: string, trigger: OrderTrigger): Promise<number | und
 }
 
 async function expire(): Promise<undefined> {
-  clock.forward(WINDOW_SECONDS)
+  clock.advance(WINDOW_SECONDS)
   await expireOrdersSweep({ db: souk.db, clock }).run()
 }
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { startTestApp, type TestApp, type TestUser } from '../../../test/support/app.ts'
+import { eventually, offerProduct, order, stateOf, step } from '../../../test/support/orders.ts'
 import { redisIsMissing, startRedis, type RedisServer } from '../../../test/support/redis.ts'
 import { sql } from '../../platform/db/sql.ts'
-import { eventually, offerProduct, order, stateOf, step } from './order.fixture.ts'
 
 const STREAM = 'souk.public.orders'
 

@@ -2,10 +2,18 @@ import { pino } from 'pino'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 
 import { startTestApp, type TestApp, type TestUser } from '../../../test/support/app.ts'
+import {
+  eventually,
+  freeUnits,
+  offerProduct,
+  order,
+  stateOf,
+  step,
+  type OrderAnswer,
+} from '../../../test/support/orders.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { sql } from '../../platform/db/sql.ts'
 import type { Service } from '../../platform/service.ts'
-import { eventually, freeUnits, offerProduct, order, stateOf, step, type OrderAnswer } from './order.fixture.ts'
 import type { Payment, PaymentOutcome, PaymentProvider } from './payment-provider.ts'
 import { claimPayments } from './payment-queries.ts'
 import { createPaymentWorker } from './payment-worker.ts'

@@ -1,16 +1,10 @@
-import type { InjectOptions, LightMyRequestResponse } from 'fastify'
+import type { Queryable } from '../../src/platform/db/db.ts'
+import { sql } from '../../src/platform/db/sql.ts'
+import type { TestApp, TestUser } from './app.ts'
+import { until } from './until.ts'
 
-import type { Clock } from '../../platform/clock.ts'
-import type { Queryable } from '../../platform/db/db.ts'
-import { sql } from '../../platform/db/sql.ts'
-
-interface Server {
-  inject(request: InjectOptions): Promise<LightMyRequestResponse>
-}
-
-interface User {
-  headers: { authorization: string }
-}
+type Server = Pick<TestApp, 'inject'>
+type User = Pick<TestUser, 'headers'>
 
 export interface OrderAnswer {
   id: string
@@ -24,27 +18,15 @@ export interface OrderAnswer {
   updated: string
 }
 
-/** The clock of the machine, put forward by hand. */
-export function movableClock(): Clock & { forward(seconds: number): void } {
-  let aheadMs = 0
-  return {
-    now: () => new Date(Date.now() + aheadMs),
-    forward: (seconds) => {
-      aheadMs += seconds * 1_000
-    },
-  }
+interface ProductWishes {
+  title?: string
+  price?: number
+  stock?: Record<string, number>
 }
 
-export async function offerProduct(
-  souk: Server,
-  seller: User,
-  {
-    title = 'Linen shirt',
-    price = 100,
-    stock = { default: 5 },
-  }: Partial<{ title: string; price: number; stock: Record<string, number> }> = {},
-): Promise<string> {
-  const payload = { title, description: 'A light shirt.', price, stock }
+/** Puts a product on sale and returns its id. */
+export async function offerProduct(souk: Server, seller: User, wishes: ProductWishes = {}): Promise<string> {
+  const payload = { title: 'Linen shirt', description: 'A light shirt.', price: 100, stock: { default: 5 }, ...wishes }
   const response = await souk.inject({ method: 'POST', url: '/api/products/', headers: seller.headers, payload })
   if (response.statusCode !== 201) throw new Error(`the product was refused: ${response.body}`)
   return response.json<{ id: string }>().id
@@ -57,12 +39,8 @@ export interface WantedUnits {
 }
 
 export async function order(souk: Server, customer: User, ...products: WantedUnits[]): Promise<OrderAnswer> {
-  const response = await souk.inject({
-    method: 'POST',
-    url: '/api/orders/',
-    headers: customer.headers,
-    payload: { products },
-  })
+  const { headers } = customer
+  const response = await souk.inject({ method: 'POST', url: '/api/orders/', headers, payload: { products } })
   if (response.statusCode !== 201) throw new Error(`the order was refused: ${response.body}`)
   return response.json<OrderAnswer>()
 }
@@ -88,10 +66,6 @@ export async function freeUnits(db: Queryable, productId: string, variant = 'def
 }
 
 /** Waits for something that a worker does. */
-export async function eventually(isSo: () => Promise<boolean>, ms = 10_000): Promise<void> {
-  const until = Date.now() + ms
-  while (!(await isSo())) {
-    if (Date.now() > until) throw new Error('it did not happen in time')
-    await new Promise((resolve) => setTimeout(resolve, 25))
-  }
+export function eventually(isSo: () => Promise<boolean>, ms = 10_000): Promise<void> {
+  return until('a worker has done it', isSo, ms)
 }
