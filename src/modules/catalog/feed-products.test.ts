@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.ts'
-import { newId } from '../../platform/ids.ts'
 import { sql } from '../../platform/db/sql.ts'
 import { deleteProductsSweep, hideProductsOfUser } from './delete-products.ts'
 import { feedProduct } from './feed-product.fixture.ts'
 import { insertFeedProducts, listFeedProductsForExport, updateFeedProducts } from './feed-products.ts'
 import { foldProductCounts, listedCount, listFilterOptions } from './product-counts.ts'
+import { insertSeller } from './stock/stock.fixture.ts'
 
 let database: TestDatabase
 const now = new Date('2026-01-31T09:15:02.000Z')
@@ -16,12 +16,6 @@ beforeAll(async () => {
 })
 afterAll(() => database.drop())
 
-async function insertOwner(): Promise<string> {
-  const id = newId()
-  await database.db.run(sql`INSERT INTO users (id, username, password_hash) VALUES (${id}, ${id}, '')`)
-  return id
-}
-
 async function count(facets: Partial<{ condition: string; gender: string; brand: string }>): Promise<number> {
   const filter = { condition: '', gender: '', brand: '', ...facets }
   const row = await database.db.row<{ n: number }>(sql`SELECT ${listedCount(filter)} AS n`)
@@ -30,7 +24,7 @@ async function count(facets: Partial<{ condition: string; gender: string; brand:
 
 describe('insertFeedProducts', () => {
   it('stores new products with their stock and names taken ids, both in file order', async () => {
-    const owner = await insertOwner()
+    const owner = await insertSeller(database)
     const [a, b, c] = [feedProduct('i-a'), feedProduct('i-b', { quantity: 7, salePrice: 900 }), feedProduct('i-c')]
     await database.db.transaction((tx) => insertFeedProducts(tx, owner, [b], now))
 
@@ -49,7 +43,7 @@ describe('insertFeedProducts', () => {
   })
 
   it('stores every field so that an export gives the same product', async () => {
-    const owner = await insertOwner()
+    const owner = await insertSeller(database)
     const whole = feedProduct('every-field', {
       salePrice: 100,
       oldPrice: 9_999_999_999,
@@ -68,7 +62,7 @@ describe('insertFeedProducts', () => {
   })
 
   it('creates each product exactly once when calls with common ids run at the same time in different orders', async () => {
-    const owner = await insertOwner()
+    const owner = await insertSeller(database)
     const products = Array.from({ length: 1_000 }, (_, n) => feedProduct(`race-${n}`))
     const shuffles = Array.from({ length: 6 }, () => products.toSorted(() => Math.random() - 0.5))
     const deadlocksBefore = await deadlocks()
@@ -95,7 +89,7 @@ async function deadlocks(): Promise<number> {
 
 describe('updateFeedProducts', () => {
   it('creates, updates, leaves unchanged and leaves alone what belongs to others', async () => {
-    const [owner, stranger] = [await insertOwner(), await insertOwner()]
+    const [owner, stranger] = [await insertSeller(database), await insertSeller(database)]
     const same = feedProduct('u-same')
     await database.db.transaction((tx) => insertFeedProducts(tx, stranger, [feedProduct('u-theirs')], now))
     await database.db.transaction((tx) =>
@@ -134,7 +128,7 @@ describe('updateFeedProducts', () => {
   })
 
   it('changes nothing when it runs twice', async () => {
-    const owner = await insertOwner()
+    const owner = await insertSeller(database)
     const products = [feedProduct('twice-1'), feedProduct('twice-2')]
     const update = () => database.db.transaction((tx) => updateFeedProducts(tx, owner, products, now))
     await update()
@@ -145,7 +139,7 @@ describe('updateFeedProducts', () => {
   })
 
   it('does not deadlock with uploads and updates of the same ids', async () => {
-    const owner = await insertOwner()
+    const owner = await insertSeller(database)
     const products = Array.from({ length: 300 }, (_, n) => feedProduct(`mixed-${n}`))
     const shuffled = (title: string) =>
       products.toSorted(() => Math.random() - 0.5).map((product) => ({ ...product, title }))
@@ -166,7 +160,7 @@ describe('updateFeedProducts', () => {
 
 describe('the counts', () => {
   it('agree with the rows for every filter while writers run, before and after folding', async () => {
-    const owner = await insertOwner()
+    const owner = await insertSeller(database)
     const batches = Array.from({ length: 8 }, (_, batch) =>
       Array.from({ length: 50 }, (_unused, n) =>
         feedProduct(`c-${batch}-${n}`, { brand: `c-${n % 3}`, condition: `c-${batch % 2}`, gender: `c-${n % 2}` }),
@@ -199,7 +193,7 @@ describe('the counts', () => {
 
 describe('a deleted user', () => {
   it('is hidden with all products at once; the rows follow and free their feed ids', async () => {
-    const [owner, heir] = [await insertOwner(), await insertOwner()]
+    const [owner, heir] = [await insertSeller(database), await insertSeller(database)]
     const products = Array.from({ length: 600 }, (_, n) => feedProduct(`gone-${n}`, { brand: 'Gone' }))
     await database.db.transaction((tx) => insertFeedProducts(tx, owner, products, now))
     await database.db.transaction((tx) => hideProductsOfUser(tx, { id: owner }))

@@ -9,6 +9,7 @@ import { hideProductsOfUser } from './delete-products.ts'
 import { feedProduct } from './feed-product.fixture.ts'
 import { insertFeedProducts } from './feed-products.ts'
 import { hiddenProductChanges } from './product-visibility.ts'
+import { insertSeller } from './stock/stock.fixture.ts'
 
 let database: TestDatabase
 
@@ -16,12 +17,6 @@ beforeAll(async () => {
   database = await createTestDatabase()
 })
 afterAll(() => database.drop())
-
-async function insertOwner(): Promise<string> {
-  const id = newId()
-  await database.db.run(sql`INSERT INTO users (id, username, password_hash) VALUES (${id}, ${id}, '')`)
-  return id
-}
 
 async function importedBy(ownerId: string, ...feedIds: string[]): Promise<Change> {
   const { created } = await database.db.transaction((tx) =>
@@ -59,7 +54,11 @@ function caller(userId: string, isStaff = false): Caller {
 }
 
 it('hides a change once none of its products can be seen, except from the owner and staff', async () => {
-  const [seller, leaver, reader] = [await insertOwner(), await insertOwner(), await insertOwner()]
+  const [seller, leaver, reader] = [
+    await insertSeller(database),
+    await insertSeller(database),
+    await insertSeller(database),
+  ]
   const changes = [
     await importedBy(seller, 'v-1', 'v-2'),
     await importedBy(seller, 'v-3', 'v-4'),
