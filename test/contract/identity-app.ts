@@ -33,6 +33,10 @@ export interface IdentityApp {
   form(url: string, fields: Record<string, string>, headers?: Headers): Promise<LightMyRequestResponse>
   /** A user that exists without having been hashed for; the password is PASSWORD. */
   addUser(columns?: Partial<TestUser>): Promise<TestUser>
+  /** JWTs of that user. */
+  obtainPair(user: TestUser): Promise<{ access: string; refresh: string }>
+  /** Headers that carry a new JWT of that user. */
+  as(user: TestUser): Promise<{ authorization: string }>
   changes(topic: string): Promise<RecordedChange[]>
   close(): Promise<void>
 }
@@ -79,6 +83,10 @@ export async function startIdentityApp(env: Record<string, string> = {}): Promis
   await ensureOauthClient({ db, config })
 
   const send = (request: InjectOptions) => app.inject(request)
+  const post: IdentityApp['post'] = (url, payload, headers = {}, options = {}) =>
+    send({ method: 'POST', url, headers, ...(payload === undefined ? {} : { payload }), ...options })
+  const obtainPair: IdentityApp['obtainPair'] = async ({ username }) =>
+    (await post('/api/token/', { username, password: PASSWORD })).json()
   return {
     db,
     config,
@@ -86,8 +94,7 @@ export async function startIdentityApp(env: Record<string, string> = {}): Promis
     takeStatements: () => statements.splice(0),
     send,
     get: (url, headers = {}) => send({ method: 'GET', url, headers }),
-    post: (url, payload, headers = {}, options = {}) =>
-      send({ method: 'POST', url, headers, ...(payload === undefined ? {} : { payload }), ...options }),
+    post,
     form: (url, fields, headers = {}) =>
       send({
         method: 'POST',
@@ -96,6 +103,8 @@ export async function startIdentityApp(env: Record<string, string> = {}): Promis
         payload: new URLSearchParams(fields).toString(),
       }),
     addUser: (columns = {}) => addUser(db, columns),
+    obtainPair,
+    as: async (user) => bearer((await obtainPair(user)).access),
     changes: (topic) =>
       db.rows<RecordedChange>(sql`
         SELECT topic, subject_id, actor, audience, data FROM outbox WHERE topic = ${topic} ORDER BY seq`),

@@ -28,9 +28,6 @@ beforeEach(async () => {
 })
 afterAll(() => app.close())
 
-const as = async (who: TestUser) => bearer((await obtainPair(who)).access)
-const obtainPair = async (who: TestUser) =>
-  (await app.post('/api/token/', { username: who.username, password: PASSWORD })).json()
 const update = async (id: string, payload: object | string, headers: Record<string, string>) =>
   app.post(`/api/users/${id}/update-password/`, payload, { 'content-type': 'application/json', ...headers })
 const unknownIds = [randomUUID(), '17', 'not-a-uuid', '%00', 'x'.repeat(1500)]
@@ -39,8 +36,8 @@ describe('POST /api/users/{id}/update-password/', () => {
   const change = { old_password: PASSWORD, new_password: 'a new password' }
 
   it('changes it, ends every other sign-in and keeps this one', async () => {
-    const kept = await obtainPair(user)
-    const other = await obtainPair(user)
+    const kept = await app.obtainPair(user)
+    const other = await app.obtainPair(user)
     const login = await app.post('/api/login/', { username: user.username, password: PASSWORD })
 
     const response = await update(user.id, change, bearer(kept.access))
@@ -57,7 +54,7 @@ describe('POST /api/users/{id}/update-password/', () => {
   })
 
   it('answers a repetition under one key like the first time, and keeps no digest that could be guessed', async () => {
-    const headers = { ...(await as(user)), 'idempotency-key': randomUUID() }
+    const headers = { ...(await app.as(user)), 'idempotency-key': randomUUID() }
 
     const first = await update(user.id, change, headers)
     const second = await update(user.id, change, headers)
@@ -72,7 +69,7 @@ describe('POST /api/users/{id}/update-password/', () => {
   })
 
   it('is recorded with the sign-in that lives on and without the password', async () => {
-    await update(user.id, change, await as(user))
+    await update(user.id, change, await app.as(user))
 
     const recorded = (await app.changes('identity.password.changed')).filter((row) => row.subject_id === user.id)
     expect(recorded).toEqual([
@@ -99,7 +96,7 @@ describe('POST /api/users/{id}/update-password/', () => {
     ['a long new one', { ...change, new_password: 'x'.repeat(129) }, { new_password: [expect.any(String)] }],
     ['a number', { ...change, new_password: 12345 }, { new_password: ['Not a valid string.'] }],
   ])('answers 400 to %s', async (_name, payload, errors) => {
-    const response = await update(user.id, payload, await as(user))
+    const response = await update(user.id, payload, await app.as(user))
 
     expect(response.statusCode).toBe(400)
     expect(response.json().errors).toEqual(errors)
@@ -110,12 +107,12 @@ describe('POST /api/users/{id}/update-password/', () => {
     ['wrong ones', { old_password: 'wrong', new_password: 'x' }],
     ['nothing', {}],
   ])("answers 403 to another user's id with %s, to staff as well", async (_name, payload) => {
-    expect((await update(user.id, payload, await as(stranger))).statusCode).toBe(403)
-    expect((await update(user.id, payload, await as(staff))).statusCode).toBe(403)
+    expect((await update(user.id, payload, await app.as(stranger))).statusCode).toBe(403)
+    expect((await update(user.id, payload, await app.as(staff))).statusCode).toBe(403)
   })
 
   it.each(unknownIds)('answers 404 to %s', async (id) => {
-    expect((await update(encodeURIComponent(id), change, await as(user))).statusCode).toBe(404)
+    expect((await update(encodeURIComponent(id), change, await app.as(user))).statusCode).toBe(404)
   })
 
   it('answers 401 to nobody', async () => {
@@ -123,7 +120,7 @@ describe('POST /api/users/{id}/update-password/', () => {
   })
 
   it('lets one of two simultaneous changes win', async () => {
-    const headers = await as(user)
+    const headers = await app.as(user)
 
     const responses = await Promise.all([
       update(user.id, { ...change, new_password: 'the first' }, headers),
@@ -134,7 +131,7 @@ describe('POST /api/users/{id}/update-password/', () => {
   })
 
   it('leaves no sign-in with the old password that ran beside it', async () => {
-    const headers = await as(user)
+    const headers = await app.as(user)
     const signIns = Array.from({ length: 6 }, () =>
       app.post('/api/auth/login/', { username: user.username, password: PASSWORD }),
     )

@@ -28,19 +28,16 @@ beforeEach(async () => {
 })
 afterAll(() => app.close())
 
-const as = async (who: TestUser) => bearer((await obtainPair(who)).access)
-const obtainPair = async (who: TestUser) =>
-  (await app.post('/api/token/', { username: who.username, password: PASSWORD })).json()
 const put = async (id: string, payload: object, who: TestUser) =>
-  app.send({ method: 'PUT', url: `/api/user/${id}/`, payload, headers: await as(who) })
+  app.send({ method: 'PUT', url: `/api/user/${id}/`, payload, headers: await app.as(who) })
 const remove = async (id: string, who: TestUser) =>
-  app.send({ method: 'DELETE', url: `/api/user/${id}/`, headers: await as(who) })
+  app.send({ method: 'DELETE', url: `/api/user/${id}/`, headers: await app.as(who) })
 
 const unknownIds = [randomUUID(), '17', 'not-a-uuid', '%00', 'x'.repeat(1500), "'; DROP TABLE users; --"]
 
 describe('GET /api/users/{id}/', () => {
   it.each(['id', 'me'])('shows the own profile in full by %s', async (which) => {
-    const response = await app.get(`/api/users/${which === 'me' ? 'me' : user.id}/`, await as(user))
+    const response = await app.get(`/api/users/${which === 'me' ? 'me' : user.id}/`, await app.as(user))
 
     expect(response.statusCode).toBe(200)
     expect(response.json()).toEqual({
@@ -56,12 +53,12 @@ describe('GET /api/users/{id}/', () => {
   it('shows the public part of anybody else, to staff as well', async () => {
     const open = { id: user.id, username: user.username, date_joined: expect.any(String) }
 
-    expect((await app.get(`/api/users/${user.id}`, await as(stranger))).json()).toEqual(open)
-    expect((await app.get(`/api/users/${user.id}`, await as(staff))).json()).toEqual(open)
+    expect((await app.get(`/api/users/${user.id}`, await app.as(stranger))).json()).toEqual(open)
+    expect((await app.get(`/api/users/${user.id}`, await app.as(staff))).json()).toEqual(open)
   })
 
   it.each(unknownIds)('answers 404 to %s', async (id) => {
-    const response = await app.get(`/api/users/${encodeURIComponent(id)}/`, await as(user))
+    const response = await app.get(`/api/users/${encodeURIComponent(id)}/`, await app.as(user))
 
     expect(response.statusCode).toBe(404)
   })
@@ -69,7 +66,7 @@ describe('GET /api/users/{id}/', () => {
   it('answers 404 for a deleted user and 401 to nobody', async () => {
     await remove(user.id, user)
 
-    expect((await app.get(`/api/users/${user.id}/`, await as(stranger))).statusCode).toBe(404)
+    expect((await app.get(`/api/users/${user.id}/`, await app.as(stranger))).statusCode).toBe(404)
     expect((await app.get(`/api/users/${user.id}/`)).statusCode).toBe(401)
   })
 })
@@ -84,7 +81,7 @@ describe('/api/user/{user_id}/', () => {
       updated_at: expect.stringMatching(/\.\d{6}Z$/),
     }
 
-    const get = async (who: TestUser) => (await app.get(`/api/user/${user.id}/`, await as(who))).json()
+    const get = async (who: TestUser) => (await app.get(`/api/user/${user.id}/`, await app.as(who))).json()
 
     expect(await get(user)).toEqual({ user: all })
     expect(await get(staff)).toEqual({ user: all })
@@ -92,7 +89,7 @@ describe('/api/user/{user_id}/', () => {
   })
 
   it('changes what is sent and keeps the rest', async () => {
-    const before = (await app.get(`/api/user/${user.id}/`, await as(user))).json().user
+    const before = (await app.get(`/api/user/${user.id}/`, await app.as(user))).json().user
 
     const response = await put(user.id, { first_name: 'Grace', email: `new-${user.email}` }, user)
 
@@ -102,7 +99,7 @@ describe('/api/user/{user_id}/', () => {
       user: { ...before, email: `new-${user.email}`, updated_at: expect.any(String) },
     })
     expect(response.json().user.updated_at > before.updated_at).toBe(true)
-    const me = (await app.get('/api/users/me/', await as(user))).json()
+    const me = (await app.get('/api/users/me/', await app.as(user))).json()
     expect(me).toMatchObject({ first_name: 'Grace', username: user.username })
     const updated = (await app.changes('identity.user.updated')).find((change) => change.subject_id === user.id)
     expect(updated?.data).toEqual({ user_id: user.id, username: user.username, fields: ['email', 'first_name'] })
@@ -177,7 +174,7 @@ describe('/api/user/{user_id}/', () => {
   })
 
   it.each(unknownIds)('answers 404 with its own text to %s', async (id) => {
-    const headers = await as(user)
+    const headers = await app.as(user)
     const url = `/api/user/${encodeURIComponent(id)}`
 
     const responses = await Promise.all([
@@ -195,7 +192,7 @@ describe('/api/user/{user_id}/', () => {
 
 describe('deleting a user', () => {
   it('ends every sign-in and frees both names for somebody else', async () => {
-    const pair = await obtainPair(user)
+    const pair = await app.obtainPair(user)
 
     const response = await remove(user.id, user)
 
