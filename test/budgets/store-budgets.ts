@@ -75,9 +75,9 @@ const tagBudgets: Budgets = {
 const productBudgets: Budgets = {
   'GET /api/products/': list(2, () => '/api/products/?page_size=100'),
   'GET /api/products/ (a term that many have)': list(2, () => '/api/products/?page_size=100&search_term=linen'),
-  'GET /api/products/ (a term that none has)': list(4, () => '/api/products/?search_term=no%20such%20words'),
-  'GET /api/products/ (by relevance)': list(7, () => '/api/products/?sort=relevance&search_term=linne'),
-  'GET /api/products/ (with facets)': list(5, () => '/api/products/?facets=true&search_term=linen'),
+  'GET /api/products/ (a term that none has)': list(3, () => '/api/products/?search_term=no%20such%20words'),
+  'GET /api/products/ (by relevance)': list(6, () => '/api/products/?sort=relevance&search_term=linne'),
+  'GET /api/products/ (with facets)': list(4, () => '/api/products/?facets=true&search_term=linen'),
   'GET /api/products/ (of a tag)': list(3, ({ tagIds }) => `/api/products/?page_size=100&tag=${tagIds[0]}`),
   'GET /api/products/{id}/': list(2, ({ productIds }) => `/api/products/${productIds[0]}/`),
   'GET /api/users/{id}/products/': list(3, ({ seller }) => `/api/users/${seller.userId}/products/?page_size=100`),

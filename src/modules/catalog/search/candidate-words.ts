@@ -1,4 +1,3 @@
-import type { Queryable } from '../../../platform/db/db.ts'
 import { join, sql, type Sql } from '../../../platform/db/sql.ts'
 import { marksOf, termOf, type ProductFilter } from './product-filter.ts'
 import { hasTrigram, keyedPattern, type KeyedPattern } from './trigrams.ts'
@@ -38,28 +37,50 @@ export function wordsOfTerm(term: string): TermWords {
 /** More words than this are in so many documents that a walk meets one soon. */
 const MAX_WORDS = 2_000
 
+/** How the index of words finds every matching document that has words. */
+export interface Candidates {
+  /** A statement; the condition and whoever asks whether it has rows need it as a common table expression of the name `sets`. */
+  sets: Sql
+  /** On `words`. */
+  condition: Sql
+  /** 'sometimes': where `sets` has no rows the condition finds nothing, and a walk must. */
+  isUseful: 'always' | 'sometimes' | 'never'
+}
+
 /**
- * The condition on `words` that every matching document with words meets, for the index; undefined when there is none that is worth asking:
- * then most documents are met by a walk sooner.
+ * Of a term the known words that fit its patterns are looked up in the statement that reads the documents: words that are learned and made
+ * between two would hide a document from the index and from those who look at documents without words.
  */
-export async function candidateCondition(db: Queryable, filter: ProductFilter): Promise<Sql | undefined> {
+export function candidatesOf(filter: ProductFilter): Candidates {
   const { exact, patterns } = wordsOfTerm(termOf(filter))
-  const sets = await listFittingWords(db, patterns)
   const required = [...marksOf(filter), ...exact]
+  const hasRequired = required.length > 0
+  const all = sql`SELECT ${patterns.length + 1}::bigint AS place, ${required}::text[] AS words`
   // Behind a sub-select the planner does not weigh the words: it would take each for one of the common ones and read the whole table.
-  const conditions = sets.map((words) => sql`words && (SELECT ${words}::text[])`)
-  if (required.length > 0) conditions.push(sql`words @> (SELECT ${required}::text[])`)
-  return conditions.length === 0 ? undefined : join(conditions, ' AND ')
+  const conditions = patterns.map((_, n) => sql`words && (${wordsFor(n + 1)})`)
+  if (hasRequired) conditions.push(sql`words @> (SELECT ${required}::text[])`)
+  if (conditions.length === 0) return { sets: sql`${all} WHERE false`, condition: sql`false`, isUseful: 'never' }
+  return {
+    sets: hasRequired ? sql`${fittingWords(patterns)} UNION ALL ${all}` : fittingWords(patterns),
+    condition: join(conditions, ' AND '),
+    isUseful: hasRequired ? 'always' : 'sometimes',
+  }
 }
 
 /** For each pattern the known words that fit, without those patterns that too many fit. */
-async function listFittingWords(db: Queryable, patterns: readonly KeyedPattern[]): Promise<string[][]> {
-  if (patterns.length === 0) return []
+function fittingWords(patterns: readonly KeyedPattern[]): Sql {
   const array = (of: keyof KeyedPattern): string[] => patterns.map((pattern) => pattern[of])
-  const rows = await db.rows<{ words: string[] }>(sql`
-    SELECT ARRAY(
-      SELECT word FROM (SELECT word FROM search_words WHERE trigram_key(word) LIKE key AND word LIKE pattern OFFSET 0) fitting
-      LIMIT ${MAX_WORDS + 1}) AS words
-    FROM unnest((SELECT ${array('pattern')}::text[]), (SELECT ${array('key')}::text[])) AS given (pattern, key)`)
-  return rows.map((row) => row.words).filter((words) => words.length <= MAX_WORDS)
+  return sql`
+    SELECT place, words FROM (
+      SELECT place, ARRAY(
+        SELECT word FROM (SELECT word FROM search_words WHERE trigram_key(word) LIKE key AND word LIKE pattern OFFSET 0) fitting
+        LIMIT ${MAX_WORDS + 1}) AS words
+      FROM unnest((SELECT ${array('pattern')}::text[]), (SELECT ${array('key')}::text[])) WITH ORDINALITY AS given (pattern, key, place)
+      OFFSET 0
+    ) looked_up WHERE cardinality(words) <= ${MAX_WORDS}`
+}
+
+/** Where too many fit a pattern, those of another take their place: that one is asked twice then, and the number of conditions stays. */
+function wordsFor(place: number): Sql {
+  return sql`SELECT words FROM sets ORDER BY place <> ${place}, place LIMIT 1`
 }

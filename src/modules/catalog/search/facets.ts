@@ -1,8 +1,7 @@
-import type { Db, Queryable } from '../../../platform/db/db.ts'
+import type { Db } from '../../../platform/db/db.ts'
 import { sql, type Sql } from '../../../platform/db/sql.ts'
 import { usersByIds } from '../../identity/index.ts'
-import { candidateCondition } from './candidate-words.ts'
-import { snapshot } from './product-matches.ts'
+import { candidatesOf } from './candidate-words.ts'
 import {
   candidateConditions,
   hasTests,
@@ -48,8 +47,7 @@ interface FacetRow {
 
 /** How the products that pass the filter are distributed, wherever a page of them begins; of very many, only so many are counted. */
 export async function countFacets(db: Db, { before: _before, ...filter }: ProductFilter): Promise<Facets> {
-  const count = async (tx: Queryable) => tx.rows<FacetRow>(facetStatement(await matchingDocuments(tx, filter)))
-  const rows = hasTests(filter) ? await db.transaction(count, snapshot) : await count(db)
+  const rows = await db.rows<FacetRow>(facetStatement(matchingDocuments(filter)))
   const of = (facet: FacetRow['facet']): FacetRow[] => rows.filter((row) => row.facet === facet)
   const values = (facet: FacetRow['facet']): ValueCount[] => of(facet).map(({ value, count }) => ({ value, count }))
   const total = of('total')[0]?.count ?? 0
@@ -77,33 +75,35 @@ function priceRange({ value, count }: FacetRow): Facets['price'][number] {
 }
 
 interface MatchingDocuments {
+  /** See `Candidates`. */
+  sets: Sql
   from: Sql
   /** 1 when there may be matches that nobody looked at. */
   beyond: Sql
 }
 
-async function matchingDocuments(db: Queryable, filter: ProductFilter): Promise<MatchingDocuments> {
+function matchingDocuments(filter: ProductFilter): MatchingDocuments {
+  const { sets, condition, isUseful } = candidatesOf(filter)
   const source = sourceConditions(filter)
   const tests = testConditions(filter)
-  const nothing = sql`0`
-  if (!hasTests(filter)) return { from: sql`product_search WHERE ${source}`, beyond: nothing }
-  const condition = await candidateCondition(db, filter)
-  if (condition !== undefined) {
-    return {
-      from: sql`product_search WHERE (${condition} OR words IS NULL) AND ${candidateConditions(filter)} AND ${tests}`,
-      beyond: nothing,
-    }
-  }
-  const newest = sql`SELECT * FROM product_search WHERE ${source} ORDER BY updated DESC`
+  if (!hasTests(filter)) return { sets, from: sql`product_search WHERE ${source}`, beyond: sql`0` }
+  const hasSets = sql`(SELECT count(*) FROM sets) > 0`
+  const found = sql`
+    SELECT * FROM product_search
+    WHERE ${hasSets} AND (${condition} OR words IS NULL) AND ${candidateConditions(filter)} AND ${tests}`
+  if (isUseful === 'always') return { sets, from: sql`(${found}) product_search`, beyond: sql`0` }
+  const newest = sql`SELECT * FROM product_search WHERE NOT ${hasSets} AND ${source} ORDER BY updated DESC`
+  const walked = sql`SELECT * FROM (${newest} LIMIT ${MAX_LOOKED_AT}) product_search WHERE ${tests}`
   return {
-    from: sql`(${newest} LIMIT ${MAX_LOOKED_AT}) product_search WHERE ${tests}`,
+    sets,
+    from: sql`(${found} UNION ALL ${walked}) product_search`,
     beyond: sql`(SELECT count(*) FROM (${newest} OFFSET ${MAX_LOOKED_AT} LIMIT 1) later)`,
   }
 }
 
-function facetStatement({ from, beyond }: MatchingDocuments): Sql {
+function facetStatement({ sets, from, beyond }: MatchingDocuments): Sql {
   return sql`
-    WITH matching AS MATERIALIZED (
+    WITH sets AS MATERIALIZED (${sets}), matching AS MATERIALIZED (
       SELECT product_id, owner_id, price, brand, condition, gender FROM ${from} LIMIT ${MAX_COUNTED + 1}
     ), counted AS MATERIALIZED (
       SELECT product_id, owner_id, brand, condition, gender, width_bucket(price, ${PRICE_STEPS}::bigint[]) - 1 AS price

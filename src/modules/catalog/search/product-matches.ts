@@ -1,9 +1,9 @@
 import type { Timestamp } from '../../../platform/clock.ts'
-import type { Db, Queryable, TransactionOptions } from '../../../platform/db/db.ts'
+import type { Db } from '../../../platform/db/db.ts'
 import { empty, raw, sql, type Sql } from '../../../platform/db/sql.ts'
 import { cutPage, fetchPage, type Page } from '../../../platform/http/paging.ts'
 import { selectProducts, type ProductRow } from '../products/product-rows.ts'
-import { candidateCondition } from './candidate-words.ts'
+import { candidatesOf } from './candidate-words.ts'
 import {
   candidateConditions,
   hasTests,
@@ -33,25 +33,14 @@ export async function listNewest(db: Db, filter: ProductFilter, pageSize: number
   const near = cutPage(await listRows(db, nearWalk(filter)(pageSize + 1)), pageSize, updatedOf)
   // A page that older matches follow is complete; of any other, more may lie beyond where the walk ended.
   if (near.hasNext) return near
-  return db.transaction(async (tx) => listPage(tx, await completeMatches(tx, filter), pageSize), snapshot)
+  return listPage(db, allMatches(filter), pageSize)
 }
 
-/**
- * For work with `completeMatches`: words that are learned and made between its statements would hide a document from both ways of finding it.
- */
-export const snapshot: TransactionOptions = { isolation: 'repeatable read', readOnly: true }
-
-/** All matches, found in the way that suits what is looked for; asked for and read in one `snapshot`. */
-export async function completeMatches(db: Queryable, filter: ProductFilter): Promise<Matches> {
-  const condition = await candidateCondition(db, filter)
-  return condition === undefined ? walk(filter) : candidates(filter, condition)
-}
-
-function listPage(db: Queryable, matches: Matches, pageSize: number): Promise<Page<ProductRow>> {
+function listPage(db: Db, matches: Matches, pageSize: number): Promise<Page<ProductRow>> {
   return fetchPage((size) => listRows(db, matches(size)), pageSize, updatedOf)
 }
 
-async function listRows(db: Queryable, matches: Sql): Promise<ProductRow[]> {
+async function listRows(db: Db, matches: Sql): Promise<ProductRow[]> {
   return db.rows<ProductRow>(sql`
     WITH page AS MATERIALIZED (${matches})
     ${selectProducts} AND p.id = ANY(ARRAY(SELECT product_id FROM page)) ORDER BY p.updated DESC, p.id DESC`)
@@ -68,20 +57,26 @@ function updatedOf(row: ProductRow): Timestamp {
 const newestFirst = (size: number): Sql =>
   sql`ORDER BY updated DESC FETCH FIRST (SELECT ${size}::bigint) ROWS WITH TIES`
 
-function walk(filter: ProductFilter): Matches {
+function walk(filter: ProductFilter, isWanted = sql`true`): Matches {
   return (size) => sql`
     SELECT product_id, updated FROM (
-      SELECT product_id, updated FROM product_search WHERE ${sourceConditions(filter)} AND ${testConditions(filter)}
+      SELECT product_id, updated FROM product_search
+      WHERE ${isWanted} AND ${sourceConditions(filter)} AND ${testConditions(filter)}
       ORDER BY updated DESC LIMIT ${enough(size)}
     ) newest ${newestFirst(size)}`
 }
 
-/** More rows than a page and the one after it; ties beyond are asked for again (`fetchPage`). */
-const PAGE_AND_MORE = raw('102')
+/** More rows than a page and the one after it. */
+const PAGE_AND_MORE = 102
 
-/** A number in the text, which the planner sees also where it plans for every page: for an unknown one it expects to walk through a tenth of all. */
+/**
+ * A number in the text, which the planner sees also where it plans for every page: for an unknown one it expects to walk through a tenth of all.
+ * Doubled where more are asked for, so that there are few different statements; ties beyond are asked for again (`fetchPage`).
+ */
 function enough(size: number): Sql {
-  return size < 102 ? PAGE_AND_MORE : sql`${size + 1}`
+  let rows = PAGE_AND_MORE
+  while (rows <= size) rows *= 2
+  return raw(String(rows))
 }
 
 /**
@@ -115,18 +110,32 @@ export function nearWalk(filter: ProductFilter): Matches {
     ) matches`
 }
 
+/** All matches, found in the way that suits what is looked for. */
+export function allMatches(filter: ProductFilter): Matches {
+  const { sets, condition, isUseful } = candidatesOf(filter)
+  if (isUseful === 'never') return walk(filter)
+  const found = indexed(filter, condition)
+  const walked = walk(filter, sql`(SELECT count(*) FROM sets) = 0`)
+  return (size) => sql`
+    SELECT product_id, updated FROM (
+      WITH sets AS MATERIALIZED (${sets})
+      (${found(size)}) ${isUseful === 'always' ? empty : sql`UNION ALL (${walked(size)})`}
+    ) matches`
+}
+
 /**
  * Candidates are sorted first and looked into from the newest until the page is full. Documents whose words are not made yet are all looked
  * into at once.
  */
-function candidates(filter: ProductFilter, condition: Sql): Matches {
+function indexed(filter: ProductFilter, condition: Sql): Matches {
   const source = candidateConditions(filter)
   const tests = testConditions(filter)
   return (size) => sql`
     SELECT product_id, updated FROM (
       SELECT product_id, updated, false AS is_match FROM product_search WHERE ${condition} AND ${source}
       UNION ALL
-      SELECT product_id, updated, true FROM product_search WHERE words IS NULL AND ${source} AND ${tests}
+      SELECT product_id, updated, true FROM product_search
+      WHERE (SELECT count(*) FROM sets) > 0 AND words IS NULL AND ${source} AND ${tests}
       ORDER BY updated DESC
     ) candidate
     WHERE is_match OR (SELECT true FROM product_search WHERE product_search.product_id = candidate.product_id AND ${tests})

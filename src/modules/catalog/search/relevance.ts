@@ -1,4 +1,4 @@
-import type { Db, Queryable } from '../../../platform/db/db.ts'
+import type { Db } from '../../../platform/db/db.ts'
 import { join, sql, type Sql } from '../../../platform/db/sql.ts'
 import { listProductRows, type ProductRow } from '../products/product-rows.ts'
 import { SEPARATOR } from './fold.ts'
@@ -10,7 +10,7 @@ import {
   testConditions,
   type ProductFilter,
 } from './product-filter.ts'
-import { completeMatches, nearWalk, snapshot, type Matches } from './product-matches.ts'
+import { allMatches, nearWalk, type Matches } from './product-matches.ts'
 import { wordsMeant } from './similar-words.ts'
 import { wordsOf } from './words.ts'
 
@@ -45,10 +45,10 @@ export async function listMostRelevant(
 async function rankLiteral(db: Db, filter: ProductFilter): Promise<string[]> {
   const near = await rank(db, filter, nearWalk(filter))
   if (near.length >= MAX_RANKED) return near
-  return db.transaction(async (tx) => rank(tx, filter, await completeMatches(tx, filter)), snapshot)
+  return rank(db, filter, allMatches(filter))
 }
 
-function rank(db: Queryable, filter: ProductFilter, matches: Matches): Promise<string[]> {
+function rank(db: Db, filter: ProductFilter, matches: Matches): Promise<string[]> {
   const term = termOf(filter)
   const pattern = `%${escapeLike(term)}%`
   return listIds(
@@ -93,7 +93,7 @@ function titleOf(documents: Sql): Sql {
   return sql`LATERAL (SELECT split_part(${documents}.text, ${SEPARATOR}, 1) AS title) titles`
 }
 
-async function listIds(db: Queryable, statement: Sql): Promise<string[]> {
+async function listIds(db: Db, statement: Sql): Promise<string[]> {
   const rows = await db.rows<{ id: string }>(statement)
   return rows.map((row) => row.id)
 }

@@ -7,6 +7,7 @@ import { sql, type Sql } from '../../../platform/db/sql.ts'
 import { newId } from '../../../platform/ids.ts'
 import { makeDocumentWords } from './document-words.ts'
 import { saveSearchDocuments } from './documents.ts'
+import { countFacets } from './facets.ts'
 import { fold } from './fold.ts'
 import type { ProductFilter } from './product-filter.ts'
 import { listNewest } from './product-matches.ts'
@@ -165,6 +166,24 @@ describe('a term', () => {
       expect(await listAll({ searchTerm: 'sextant', ownerIds: [newId()] })).toEqual([])
     }
   }, 60_000)
+
+  it('is found where more words fit a part of it than are looked up', async () => {
+    const ids = await store([
+      { title: 'Scarred shoes', description: 'Of leather.', tag: 'old' },
+      { title: 'Shoes', description: 'Scarred.', tag: 'new' },
+      { title: 'Red shorts', description: 'Tarred shoes.', tag: 'new' },
+    ])
+    await database.db.run(sql`INSERT INTO search_words (word) SELECT n || 'red' FROM generate_series(1, 2001) n`)
+    const placesOf = async (filter: ProductFilter) => (await listAll(filter)).map((id) => ids.indexOf(id))
+
+    expect(await placesOf({ searchTerm: 'red' })).toEqual([2, 1, 0])
+    expect(await placesOf({ searchTerm: 'red sho' })).toEqual([2, 0])
+    expect(await placesOf({ searchTerm: 'red shoes' })).toEqual([2, 0])
+    expect(await placesOf({ searchTerm: 'red xylo' })).toEqual([])
+    expect(await placesOf({ searchTerm: 'arred shoes o', brand: 'Acme' })).toEqual([])
+    expect(await countFacets(database.db, { searchTerm: 'red' })).toMatchObject({ counted: 3, isExact: true })
+    expect(await countFacets(database.db, { searchTerm: 'red sho' })).toMatchObject({ counted: 2, isExact: true })
+  })
 })
 
 describe('a document', () => {
@@ -182,17 +201,17 @@ describe('a document', () => {
   })
 })
 
-/** Does something else after each statement of a transaction. */
+/** Does something else after each statement. */
 function withBetween(db: Db, work: () => Promise<unknown>): Db {
-  const between = (tx: Tx): Tx => ({
-    ...tx,
+  const between = <Q extends Queryable>(queryable: Q): Q => ({
+    ...queryable,
     rows: async <T>(statement: Sql) => {
-      const rows = await tx.rows<T>(statement)
+      const rows = await queryable.rows<T>(statement)
       await work()
       return rows
     },
   })
-  return { ...db, transaction: (run, options) => db.transaction((tx) => run(between(tx)), options) }
+  return { ...between(db), transaction: (run, options) => db.transaction((tx) => run(between(tx)), options) }
 }
 
 describe('the words of documents', () => {
