@@ -143,19 +143,30 @@ function indexed(filter: ProductFilter, condition: Sql): Matches {
 }
 
 /**
- * For the feed of somebody who follows many: the newest products of all of them belong to those owners whose own newest are the newest, and
- * of no more owners than products are wanted.
+ * For the feed of somebody who follows many. Who follows those that sell most finds a page among the nearest. Else the newest products of all
+ * of them belong to those owners whose own newest are the newest, and of no more owners than products are wanted.
  */
 function newestOfOwners(filter: ProductFilter): Matches {
   const { ownerIds = [], before = 'infinity' } = filter
+  const owners = sql`unnest((SELECT ${ownerIds}::uuid[]))`
   const own = sql`owner_id = owner.id AND state = 'AVAILABLE' AND updated < ${before}::timestamptz`
   return (size) => sql`
-    SELECT product.product_id, product.updated FROM (
-      SELECT owner.id FROM unnest(${ownerIds}::uuid[]) AS owner (id), LATERAL (
-        SELECT updated FROM product_search WHERE ${own} ORDER BY updated DESC LIMIT 1) newest
-      WHERE owner.id NOT IN (SELECT owner_id FROM deleted_owners WHERE finished IS NULL)
-      ORDER BY newest.updated DESC FETCH FIRST ${size} ROWS WITH TIES
-    ) owner, LATERAL (
-      SELECT product_id, updated FROM product_search WHERE ${own} ${newestFirst(size)}) product
-    ORDER BY product.updated DESC FETCH FIRST ${size} ROWS WITH TIES`
+    SELECT product_id, updated FROM (
+      WITH nearest AS MATERIALIZED (
+        SELECT product_id, updated FROM (
+          SELECT * FROM product_search WHERE ${sourceConditions({ before })} ORDER BY updated DESC LIMIT ${raw(String(NEAREST))}
+        ) product_search WHERE CASE WHEN owner_id IN (SELECT ${owners}) THEN true ELSE false END ${newestFirst(size)}
+      )
+      SELECT * FROM nearest WHERE (SELECT count(*) FROM nearest) >= ${size}
+      UNION ALL (
+        SELECT product.product_id, product.updated FROM (
+          SELECT owner.id FROM ${owners} AS owner (id), LATERAL (
+            SELECT updated FROM product_search WHERE ${own} ORDER BY updated DESC LIMIT 1) newest
+          WHERE (SELECT count(*) FROM nearest) < ${size}
+            AND owner.id NOT IN (SELECT owner_id FROM deleted_owners WHERE finished IS NULL)
+          ORDER BY newest.updated DESC FETCH FIRST (SELECT ${size}::bigint) ROWS WITH TIES
+        ) owner, LATERAL (
+          SELECT product_id, updated FROM product_search WHERE ${own} ${newestFirst(size)}) product
+        ORDER BY product.updated DESC FETCH FIRST (SELECT ${size}::bigint) ROWS WITH TIES)
+    ) matches`
 }
