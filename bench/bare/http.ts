@@ -12,7 +12,7 @@ interface Statement {
 
 const [databaseUrl, file] = process.argv.slice(2)
 const requests = JSON.parse(readFileSync(file!, 'utf8'), reviveBuffer) as Record<string, Statement[][]>
-const pool = new pg.Pool({ connectionString: databaseUrl, max: 10, options: '-c jit=off' })
+const pool = new pg.Pool({ connectionString: databaseUrl, max: 10, options: '-c jit=off -c random_page_cost=1.1' })
 const names = new Map<string, string>()
 let received = 0
 

@@ -26,7 +26,7 @@ interface TakenLine {
 }
 
 const [databaseUrl] = process.argv.slice(2)
-const pool = new pg.Pool({ connectionString: databaseUrl, max: 10, options: '-c jit=off' })
+const pool = new pg.Pool({ connectionString: databaseUrl, max: 10, options: '-c jit=off -c random_page_cost=1.1' })
 const change = 'x'.repeat(300)
 await pool.query(
   'CREATE TABLE IF NOT EXISTS bare_changes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, data text NOT NULL)',
