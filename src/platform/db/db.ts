@@ -84,7 +84,7 @@ export function createDb(options: DbOptions): Db {
   const pool = new pg.Pool({
     ...connectionConfig(url, options.applicationName, settings),
     max: options.poolSize,
-    // Statements are sent without waiting for the answers to earlier ones of the same connection (BEGIN, what goes with COMMIT).
+    // What goes with COMMIT is sent without waiting for the answers of one statement after the other.
     pipeline: true,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
@@ -131,7 +131,9 @@ export function connectionConfig(
   applicationName: string,
   settings: ConnectionSettings = {},
 ): pg.ClientConfig {
-  const set = Object.entries({ timezone: 'UTC', ...PLANNING, ...settings }).map(([name, value]) => `-c ${name}=${value}`)
+  const set = Object.entries({ timezone: 'UTC', ...PLANNING, ...settings }).map(
+    ([name, value]) => `-c ${name}=${value}`,
+  )
   return {
     connectionString: url,
     application_name: applicationName,
@@ -198,8 +200,8 @@ async function attemptTransaction<T>(
   const last: (() => Sql)[] = []
   let broken: Error | undefined
   try {
-    sendTogether(client)
-    const begun = answered(client.query(beginText(options)))
+    // Waited for: behind a BEGIN that was refused every statement would commit by itself.
+    await client.query(beginText(options))
     const tx: Tx = {
       kind: 'tx',
       origin: pool,
@@ -209,9 +211,7 @@ async function attemptTransaction<T>(
       client,
     }
     const result = await work(tx)
-    await begun()
-    sendTogether(client)
-    await commit(client, last.map((statement) => send(client, statement()))) // prettier-ignore
+    await commit(client, () => last.map((statement) => send(client, statement())))
     for (const callback of callbacks) callback()
     return result
   } catch (error) {
@@ -224,25 +224,24 @@ async function attemptTransaction<T>(
   }
 }
 
-/** What is sent from now on and in the same turn of the event loop makes one write, and one round trip. */
-function sendTogether({ connection: { stream } }: pg.Client): void {
-  stream.cork()
-  process.nextTick(() => stream.uncork())
-}
-
-/** Waits for what was sent with COMMIT first: its error says why there was none. */
-async function commit(client: pg.ClientBase, sent: Promise<unknown>[]): Promise<void> {
-  const committed = answered(client.query('COMMIT'))
-  await Promise.all(sent)
+/**
+ * Sends COMMIT together with what goes with it, in one write. What fails aborts the transaction and with it all that follows; its error,
+ * which says why there was no commit, is the one that is thrown.
+ */
+async function commit(client: pg.PoolClient, sendLast: () => Promise<unknown>[]): Promise<void> {
+  const answers = await Promise.all(inOneWrite(client, () => [...sendLast(), client.query('COMMIT')]))
   // A transaction that failed inside answers COMMIT with ROLLBACK and no error, so a swallowed error must not look like success.
-  if ((await committed()).command !== 'COMMIT')
+  if ((answers.at(-1) as pg.QueryResult).command !== 'COMMIT')
     throw new Error('the transaction was rolled back: a failed statement was ignored')
 }
 
-/** A promise for later: that it is not waited for yet is no fault. */
-function answered<T>(promise: Promise<T>): () => Promise<T> {
-  promise.catch(() => undefined)
-  return () => promise
+function inOneWrite<T>({ connection: { stream } }: pg.PoolClient, send: () => T): T {
+  stream.cork()
+  try {
+    return send()
+  } finally {
+    stream.uncork()
+  }
 }
 
 function beginText(options: TransactionOptions): string {

@@ -102,17 +102,16 @@ it('gives up after as many tries as were asked for', async () => {
 
 const serializationFailure = sql`DO $$ BEGIN RAISE EXCEPTION 'once more' USING ERRCODE = '40001'; END $$`
 
-it('begins at once what waits for its first statement', async () => {
-  const before = await database.db.row<{ at: string }>(sql`SELECT clock_timestamp() AS at`)
+it('does not run the work behind a BEGIN that is refused', async () => {
+  let hasRun = false
+  const work = (tx: Tx): Promise<number> => {
+    hasRun = true
+    return tx.run(write(1))
+  }
 
-  const inside = await database.db.transaction(async (tx) => {
-    await new Promise((resolve) => setTimeout(resolve, 30))
-    return tx.row<{ at: string }>(sql`SELECT now() AS at`)
-  })
-  const after = await database.db.row<{ early: boolean }>(
-    sql`SELECT ${inside!.at}::timestamptz < clock_timestamp() - interval '25 ms' AS early`,
-  )
+  const refused = database.db.transaction(work, { isolation: 'no such level' as 'read committed' })
 
-  expect(inside!.at > before!.at).toBe(true)
-  expect(after!.early).toBe(true)
+  await expect(refused).rejects.toThrow('syntax error')
+  expect(hasRun).toBe(false)
+  expect(await written()).toEqual([])
 })
