@@ -54,7 +54,7 @@ function registerDrawings(app: App, drawings: ReadonlyMap<string, Drawing>): voi
   app.get(
     `${BASE}:file`,
     {
-      config: { ...config, postman: { path: { file: 'order.svg' } } },
+      config: { ...config, errors: [404], postman: { path: { file: 'order.svg' } } },
       schema: {
         tags,
         operationId: 'getStateMachine',
