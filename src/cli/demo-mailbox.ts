@@ -23,7 +23,7 @@ export async function watchMailbox(config: Config): Promise<(...texts: string[])
     }
     return until('the mail is written', look, 100).catch((error: unknown) => {
       if (!(error instanceof UsageError)) throw error
-      return 'No mail came: there is nobody with an e-mail address to write to, or no worker runs.'
+      return `No mail is in ${folder}: the server keeps its mails elsewhere, there is nobody with an e-mail address, or no worker runs.`
     })
   }
 }
