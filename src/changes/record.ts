@@ -55,7 +55,9 @@ function insertRows(rows: readonly Row[]): Sql {
 
 function listed(rows: readonly Row[]): Sql {
   const values = rows.map(
-    (row) => sql`(${row.id}::uuid, ${row.topic}::text, ${row.subjectType}::text, ${row.subjectId}::text, ${row.key}::text,
+    (
+      row,
+    ) => sql`(${row.id}::uuid, ${row.topic}::text, ${row.subjectType}::text, ${row.subjectId}::text, ${row.key}::text,
       ${row.actor}::uuid, ${row.audience}::text[], ${row.data}::jsonb)`,
   )
   return sql`VALUES ${join(values)}`
