@@ -157,7 +157,13 @@ async function step(shop: Shop, buyer: Buyer, path: string, body?: unknown): Pro
 }
 
 /** Sends a request under a key of its own, again under the same key when the server dies over it. */
-async function ask(shop: Shop, buyer: Buyer, method: string, path: string, body?: unknown): Promise<Answer> {
+export async function ask(
+  shop: Pick<Shop, 'server' | 'databaseUrl'>,
+  buyer: Buyer,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<Answer> {
   const key = randomUUID()
   const headers = {
     ...buyer.headers,

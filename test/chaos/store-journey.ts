@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 
 import { makeBuyers, type Buyer } from '../races/buyers.ts'
@@ -8,7 +7,7 @@ import { startMailReceiver } from './mail-receiver.ts'
 import type { FaultPoint } from './points.ts'
 import { startRedis } from './redis-server.ts'
 import { startServerUnderFire, type ServerUnderFire } from './server-under-fire.ts'
-import { shop, type Diary, type Shop, type Shopper } from './shoppers.ts'
+import { ask, shop, type Diary, type Shop, type Shopper } from './shoppers.ts'
 import { storeProblems } from './verify-store.ts'
 
 /** Short, so that orders expire while others are placed. */
@@ -106,7 +105,7 @@ async function storeJourney({ folder, databaseUrl, faults, duringWork }: StoreJo
   const [seller, ...customers] = await makeBuyers(databaseUrl, SHOPPERS + 1)
   const server = await startServerUnderFire({ folder, databaseUrl, faults, env })
   try {
-    const { variants, putIn } = await openShop(server, seller!)
+    const { variants, putIn } = await openShop({ server, databaseUrl }, seller!)
     const diary: Diary = { placed: [], told: [], unanswered: new Map(), problems: [] }
     const place: Shop = { server, databaseUrl, staff: staff!, variants, diary }
     const shoppers = customers.map((buyer, n): Shopper => ({ ...buyer, way: n % 2 === 0 ? 'orders' : 'bag' }))
@@ -133,17 +132,16 @@ async function storeJourney({ folder, databaseUrl, faults, duringWork }: StoreJo
   }
 }
 
-async function openShop(server: ServerUnderFire, seller: Buyer): Promise<Pick<Shop, 'variants'> & { putIn: PutIn }> {
+async function openShop(
+  place: Pick<Shop, 'server' | 'databaseUrl'>,
+  seller: Buyer,
+): Promise<Pick<Shop, 'variants'> & { putIn: PutIn }> {
   const putIn: Record<string, Record<string, number>> = {}
   for (const stock of STOCK) {
-    const key = randomUUID()
-    const response = await server.request('/api/products/', () => ({
-      method: 'POST',
-      headers: { ...seller.headers, 'content-type': 'application/json', 'idempotency-key': key },
-      body: JSON.stringify({ title: 'A thing', description: 'Wanted by many.', price: 1250, stock }),
-    }))
-    if (response.status !== 201) throw new Error(`a product was answered with ${response.status}`)
-    putIn[((await response.json()) as { id: string }).id] = stock
+    const product = { title: 'A thing', description: 'Wanted by many.', price: 1250, stock }
+    const { status, body } = await ask(place, seller, 'POST', '/api/products/', product)
+    if (status !== 201) throw new Error(`a product was answered with ${status}: ${JSON.stringify(body)}`)
+    putIn[(body as { id: string }).id] = stock
   }
   const variants = Object.entries(putIn).flatMap(([productId, stock]) =>
     Object.keys(stock).map((variant) => ({ productId, variant })),
