@@ -1,5 +1,4 @@
 import { InvalidError, type FieldErrors } from '../../platform/errors.ts'
-import { foldCase } from '../../platform/fold-case.ts'
 import { isUuid } from '../../platform/ids.ts'
 
 const USERNAME_MAX_LENGTH = 150
@@ -14,11 +13,6 @@ const EMAIL = /^[^\s\p{C}@,;:<>()[\]\\"]+@[\p{L}\p{M}\p{N}-]+(?:\.[\p{L}\p{M}\p{
 const BLANK = 'This field may not be blank.'
 export const USERNAME_TAKEN = 'A user with that username already exists.'
 export const EMAIL_TAKEN = 'user with this email already exists.'
-
-/** The form under which user names and e-mail addresses are claimed and found: `Ada` and `ADA` cannot both be taken. */
-export function loginName(name: string): string {
-  return foldCase(name)
-}
 
 /** What is wrong with a user name that somebody chose, if anything. */
 export function usernameFault(username: string, maxLength = USERNAME_MAX_LENGTH): string | undefined {

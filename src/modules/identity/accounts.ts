@@ -1,9 +1,10 @@
 import { recordChange } from '../../changes/index.ts'
 import { InvalidError, NotFoundError } from '../../platform/errors.ts'
+import { foldCase } from '../../platform/fold-case.ts'
 import type { Caller } from '../../platform/http/caller.ts'
 import type { Tx } from '../../platform/db/db.ts'
 import { newId } from '../../platform/ids.ts'
-import { EMAIL_TAKEN, loginName, USERNAME_TAKEN } from './account-rules.ts'
+import { EMAIL_TAKEN, USERNAME_TAKEN } from './account-rules.ts'
 import { requireSelfOrStaff } from './policy.ts'
 import { markSignInsRevoked } from './sign-in-queries.ts'
 import { audienceOf, passwordChanged, userCreated, userDeleted, userUpdated } from './topics.ts'
@@ -128,14 +129,14 @@ type Names = Pick<User, 'username' | 'email'>
 
 /** The names a user signs in with, each once. Sorted, so that two sign-ups that want the same ones wait and do not deadlock. */
 function namesOf({ username, email }: Names): string[] {
-  const names = [loginName(username), ...(email === null ? [] : [loginName(email)])]
+  const names = [foldCase(username), ...(email === null ? [] : [foldCase(email)])]
   return [...new Set(names)].toSorted()
 }
 
 async function claimNames(tx: Tx, userId: string, names: string[], { username, email }: Names): Promise<void> {
   const claimed = await insertLoginNames(tx, userId, names)
   if (claimed.length === names.length) return
-  const isTaken = (name: string) => names.includes(loginName(name)) && !claimed.includes(loginName(name))
+  const isTaken = (name: string) => names.includes(foldCase(name)) && !claimed.includes(foldCase(name))
   const emailErrors = email !== null && isTaken(email) ? { email: [EMAIL_TAKEN] } : {}
   const usernameErrors = isTaken(username) ? { username: [USERNAME_TAKEN] } : {}
   // Who signs up with an e-mail alone knows of no user name: then the e-mail comes first and is the detail.

@@ -1,7 +1,8 @@
 import type { Config } from '../../platform/config.ts'
 import type { Db } from '../../platform/db/db.ts'
 import { NotFoundError } from '../../platform/errors.ts'
-import { emailFault, loginName, passwordFault, refuseFaults, usernameFault } from './account-rules.ts'
+import { foldCase } from '../../platform/fold-case.ts'
+import { emailFault, passwordFault, refuseFaults, usernameFault } from './account-rules.ts'
 import { changePassword, createAccount, type NewAccount } from './accounts.ts'
 import { passwordHashing } from './passwords.ts'
 import { findAccountByName, type User } from './users-queries.ts'
@@ -33,7 +34,7 @@ export async function setPasswordAsOperator(
   password: string,
 ): Promise<User> {
   refuseFaults({ password: passwordFault(password, config.identity.passwordMinLength) })
-  const account = await findAccountByName(db, loginName(name))
+  const account = await findAccountByName(db, foldCase(name))
   if (account === undefined) throw new NotFoundError(`There is no user "${name}".`)
   const passwordHash = await passwordHashing.hash(password)
   await db.transaction((tx) =>

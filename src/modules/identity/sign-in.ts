@@ -4,8 +4,8 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Config } from '../../platform/config.ts'
 import type { Db, Tx } from '../../platform/db/db.ts'
 import type { SoukError } from '../../platform/errors.ts'
+import { foldCase } from '../../platform/fold-case.ts'
 import { newId } from '../../platform/ids.ts'
-import { loginName } from './account-rules.ts'
 import { passwordHashing } from './passwords.ts'
 import { findAccountWithFailures, saveLastLogin, type FailureKey } from './sign-in-failure-queries.ts'
 import { addressOf, countFailure, refuseIfBlocked, unknownSubject } from './sign-in-failures.ts'
@@ -49,7 +49,7 @@ export async function checkSignIn(
 ): Promise<Verdict> {
   const { db, config, clock } = context
   const limit = config.identity.signinFailureLimit
-  const name = loginName(attempt.username.slice(0, LONGEST_NAME))
+  const name = foldCase(attempt.username.slice(0, LONGEST_NAME))
   const address = addressOf(attempt.ip)
   const unknown = unknownSubject(name)
   const { account, blockingFailureAt } = await findAccountWithFailures(db, name, { unknown, address, limit })
