@@ -15,16 +15,16 @@ export function toTimestamp(date: Date): Timestamp {
   return date.toISOString().replace('Z', '000Z')
 }
 
-/** So many whole seconds after an instant. */
-export function secondsAfter(time: Timestamp, seconds: number): Timestamp {
-  const later = new Date(Date.parse(time) + seconds * 1_000).toISOString().slice(0, -1)
-  return `${later}${time.slice(later.length)}`
-}
-
 /** So many microseconds after an instant. */
 export function microsecondsAfter(date: Date, microseconds: number): Timestamp {
   const rest = String(1_000 + (microseconds % 1_000)).slice(1)
   return `${isoMilliseconds(date.getTime() + Math.floor(microseconds / 1_000))}${rest}Z`
+}
+
+/** So many seconds after an instant. */
+export function secondsAfter(time: Timestamp, seconds: number): Timestamp {
+  const beyondMilliseconds = Number(time.slice(-4, -1))
+  return microsecondsAfter(new Date(time), seconds * 1_000_000 + beyondMilliseconds)
 }
 
 let known = Number.NaN
