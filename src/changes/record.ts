@@ -46,21 +46,16 @@ function startRecord(tx: Tx, recorded: Row[]): void {
 /** Most transactions record no more; each number is a statement of its own. */
 const MAX_LISTED = 4
 
-/** A list of values costs both sides half of what arrays do. */
+/** A list of values costs a third of what arrays do for one change, and no more for a few. */
 function insertRows(rows: readonly Row[]): Sql {
   return sql`
     INSERT INTO outbox (id, topic, subject_type, subject_id, key, actor, audience, data)
-    ${rows.length <= MAX_LISTED ? listed(rows) : unnested(rows)}`
+    ${rows.length <= MAX_LISTED ? sql`VALUES ${join(rows.map(listed))}` : unnested(rows)}`
 }
 
-function listed(rows: readonly Row[]): Sql {
-  const values = rows.map(
-    (
-      row,
-    ) => sql`(${row.id}::uuid, ${row.topic}::text, ${row.subjectType}::text, ${row.subjectId}::text, ${row.key}::text,
-      ${row.actor}::uuid, ${row.audience}::text[], ${row.data}::jsonb)`,
-  )
-  return sql`VALUES ${join(values)}`
+function listed({ id, topic, subjectType, subjectId, key, actor, audience, data }: Row): Sql {
+  return sql`(${id}::uuid, ${topic}::text, ${subjectType}::text, ${subjectId}::text, ${key}::text,
+      ${actor}::uuid, ${audience}::text[], ${data}::jsonb)`
 }
 
 function unnested(rows: readonly Row[]): Sql {
