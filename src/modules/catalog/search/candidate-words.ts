@@ -44,7 +44,7 @@ export interface Candidates {
   /** On `words`. */
   condition: Sql
   /** 'sometimes': where `sets` has no rows the condition finds nothing, and a walk must. */
-  isUseful: 'always' | 'sometimes' | 'never'
+  applies: 'always' | 'sometimes' | 'never'
 }
 
 /**
@@ -59,11 +59,11 @@ export function candidatesOf(filter: ProductFilter): Candidates {
   // Behind a sub-select the planner does not weigh the words: it would take each for one of the common ones and read the whole table.
   const conditions = patterns.map((_, n) => sql`words && (${wordsFor(n + 1)})`)
   if (hasRequired) conditions.push(sql`words @> (SELECT ${required}::text[])`)
-  if (conditions.length === 0) return { sets: sql`${all} WHERE false`, condition: sql`false`, isUseful: 'never' }
+  if (conditions.length === 0) return { sets: sql`${all} WHERE false`, condition: sql`false`, applies: 'never' }
   return {
     sets: hasRequired ? sql`${fittingWords(patterns)} UNION ALL ${all}` : fittingWords(patterns),
     condition: join(conditions, ' AND '),
-    isUseful: hasRequired ? 'always' : 'sometimes',
+    applies: hasRequired ? 'always' : 'sometimes',
   }
 }
 

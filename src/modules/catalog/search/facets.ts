@@ -83,7 +83,7 @@ interface MatchingDocuments {
 }
 
 function matchingDocuments(filter: ProductFilter): MatchingDocuments {
-  const { sets, condition, isUseful } = candidatesOf(filter)
+  const { sets, condition, applies } = candidatesOf(filter)
   const source = sourceConditions(filter)
   const tests = testConditions(filter)
   if (!hasTests(filter)) return { sets, from: sql`product_search WHERE ${source}`, beyond: sql`0` }
@@ -91,7 +91,7 @@ function matchingDocuments(filter: ProductFilter): MatchingDocuments {
   const found = sql`
     SELECT * FROM product_search
     WHERE ${hasSets} AND (${condition} OR words IS NULL) AND ${candidateConditions(filter)} AND ${tests}`
-  if (isUseful === 'always') return { sets, from: sql`(${found}) product_search`, beyond: sql`0` }
+  if (applies === 'always') return { sets, from: sql`(${found}) product_search`, beyond: sql`0` }
   const newest = sql`SELECT * FROM product_search WHERE NOT ${hasSets} AND ${source} ORDER BY updated DESC`
   const walked = sql`SELECT * FROM (${newest} LIMIT ${MAX_LOOKED_AT}) product_search WHERE ${tests}`
   return {

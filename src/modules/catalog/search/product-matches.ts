@@ -112,14 +112,14 @@ export function nearWalk(filter: ProductFilter): Matches {
 
 /** All matches, found in the way that suits what is looked for. */
 export function allMatches(filter: ProductFilter): Matches {
-  const { sets, condition, isUseful } = candidatesOf(filter)
-  if (isUseful === 'never') return walk(filter)
+  const { sets, condition, applies } = candidatesOf(filter)
+  if (applies === 'never') return walk(filter)
   const found = indexed(filter, condition)
   const walked = walk(filter, sql`(SELECT count(*) FROM sets) = 0`)
   return (size) => sql`
     SELECT product_id, updated FROM (
       WITH sets AS MATERIALIZED (${sets})
-      (${found(size)}) ${isUseful === 'always' ? empty : sql`UNION ALL (${walked(size)})`}
+      (${found(size)}) ${applies === 'always' ? empty : sql`UNION ALL (${walked(size)})`}
     ) matches`
 }
 

@@ -3,9 +3,9 @@ import { join, sql, type Sql } from '../../../platform/db/sql.ts'
 import { listProductRows, type ProductRow } from '../products/product-rows.ts'
 import { SEPARATOR } from './fold.ts'
 import {
+  candidateConditions,
   currentTagNames,
   escapeLike,
-  candidateConditions,
   termOf,
   testConditions,
   type ProductFilter,
