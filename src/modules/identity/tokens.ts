@@ -15,9 +15,9 @@ export interface NewCredential {
 
 export const ALL_SCOPES: readonly Scope[] = ['read', 'write']
 
-/** 256 random bits in an alphabet without dots, so that it is never taken for a JWT. */
+/** 256 random bits as hexadecimal digits: no dot, so that it is never taken for a JWT, and no dash that a command line takes for an option. */
 export function newOpaqueToken(): string {
-  return randomBytes(32).toString('base64url')
+  return randomBytes(32).toString('hex')
 }
 
 /** What is stored of a random value and found again by it; no salt is needed because the value cannot be guessed. */
