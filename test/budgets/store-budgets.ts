@@ -103,16 +103,16 @@ const productBudgets: Budgets = {
 }
 
 const bagBudgets: Budgets = {
-  'GET /api/bag/': ofFullBag(3, (_, { buyer }) => call('GET', '/api/bag/', buyer)),
-  'PUT /api/bag/': ofFullBag(5, (_, world) => call('PUT', '/api/bag/', world.buyer, bagBody(world))),
+  'GET /api/bag/': ofFullBag(2, (_, { buyer }) => call('GET', '/api/bag/', buyer)),
+  'PUT /api/bag/': ofFullBag(4, (_, world) => call('PUT', '/api/bag/', world.buyer, bagBody(world))),
   'DELETE /api/bag/': ofFullBag(3, (_, { buyer }) => call('DELETE', '/api/bag/', buyer)),
-  'POST /api/bag/items/': ofFullBag(5, (_, { buyer, productIds }) =>
+  'POST /api/bag/items/': ofFullBag(4, (_, { buyer, productIds }) =>
     call('POST', '/api/bag/items/', buyer, { product_id: productIds[0], quantity: 1 }),
   ),
-  'PUT /api/bag/items/{item_id}/': ofFullBag(5, (id, { buyer }) =>
+  'PUT /api/bag/items/{item_id}/': ofFullBag(4, (id, { buyer }) =>
     call('PUT', `/api/bag/items/${id}/`, buyer, { quantity: 2 }),
   ),
-  'PATCH /api/bag/items/{item_id}/': ofFullBag(5, (id, { buyer }) =>
+  'PATCH /api/bag/items/{item_id}/': ofFullBag(4, (id, { buyer }) =>
     call('PATCH', `/api/bag/items/${id}/`, buyer, { quantity: 2 }),
   ),
   'DELETE /api/bag/items/{item_id}/': ofFullBag(4, (id, { buyer }) => call('DELETE', `/api/bag/items/${id}/`, buyer)),

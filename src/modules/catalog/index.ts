@@ -28,11 +28,14 @@ export {
   describeOffers,
   returnStock,
   takeStock,
+  toOffer,
   type Offer,
   type StockLine,
   type TakenLine,
   type TakeResult,
 } from './stock/stock.ts'
+
+export { withOffers, type OfferRow } from './stock/stock-queries.ts'
 
 /** Products, their stock, and the feeds they come from. */
 export const catalog: Module = {

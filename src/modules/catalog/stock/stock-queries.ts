@@ -98,15 +98,28 @@ export interface OfferRow {
   available: number | null
 }
 
+/**
+ * The rows of a query that has the columns `"productId"` and `variant`, each with the columns of an OfferRow. Products and stock are looked up
+ * row by row: so few that no whole table is worth reading, which the planner cannot know of a small catalogue.
+ */
+export function withOffers(rows: Sql): Sql {
+  return sql`
+    SELECT wanted.*, p.title, p.price, p.owner_id AS "sellerId", s.quantity AS available
+    FROM (${rows}) wanted
+    LEFT JOIN LATERAL (
+      SELECT title, price, owner_id, state = 'AVAILABLE' AND ${ownerPresent} AS is_orderable
+      FROM products WHERE id = wanted."productId" OFFSET 0) p ON true
+    LEFT JOIN LATERAL (
+      SELECT quantity FROM stock_levels
+      WHERE p.is_orderable AND product_id = wanted."productId" AND variant = wanted.variant OFFSET 0) s ON true`
+}
+
 /** One row per pair, in the given order. */
 export function listOffers(db: Queryable, pairs: readonly VariantOf[]): Promise<OfferRow[]> {
-  return db.rows<OfferRow>(sql`
-    SELECT p.title, p.price, p.owner_id AS "sellerId", s.quantity AS available
-    FROM unnest(${variants(pairs)}) WITH ORDINALITY AS given (product_id, variant, place)
-    LEFT JOIN products p ON p.id = given.product_id
-    LEFT JOIN stock_levels s ON s.product_id = p.id AND s.variant = given.variant
-      AND p.state = 'AVAILABLE' AND p.${ownerPresent}
-    ORDER BY given.place`)
+  const given = sql`
+    SELECT product_id AS "productId", variant, place
+    FROM unnest(${variants(pairs)}) WITH ORDINALITY AS given (product_id, variant, place)`
+  return db.rows<OfferRow>(sql`${withOffers(given)} ORDER BY place`)
 }
 
 export interface MovedVariant {

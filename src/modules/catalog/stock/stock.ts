@@ -1,5 +1,13 @@
 import type { Queryable, Tx } from '../../../platform/db/db.ts'
-import { addUnits, listOffers, setUnits, takeUnits, type Units, type VariantOf } from './stock-queries.ts'
+import {
+  addUnits,
+  listOffers,
+  setUnits,
+  takeUnits,
+  type OfferRow,
+  type Units,
+  type VariantOf,
+} from './stock-queries.ts'
 import { recordRestocked, recordSoldOut } from './stock-changes.ts'
 
 export interface StockLine {
@@ -94,11 +102,13 @@ export interface Offer {
 export async function describeOffers(db: Queryable, pairs: readonly VariantOf[]): Promise<Offer[]> {
   if (pairs.length === 0) return []
   const rows = await listOffers(db, pairs)
-  return rows.map(({ title, price, sellerId, available }, place) => {
-    const { productId, variant } = pairs[place]!
-    const known = { title: title ?? '', price: price ?? 0, sellerId: sellerId ?? '' }
-    return { productId, variant, ...known, available: available ?? 0, isOrderable: available !== null }
-  })
+  return rows.map((row, place) => toOffer(pairs[place]!, row))
+}
+
+/** What a row of `withOffers` says about its variant. */
+export function toOffer({ productId, variant }: VariantOf, { title, price, sellerId, available }: OfferRow): Offer {
+  const known = { title: title ?? '', price: price ?? 0, sellerId: sellerId ?? '' }
+  return { productId, variant, ...known, available: available ?? 0, isOrderable: available !== null }
 }
 
 interface Sums {

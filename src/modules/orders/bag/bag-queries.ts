@@ -2,6 +2,7 @@ import type { Timestamp } from '../../../platform/clock.ts'
 import { arrayLiteral } from '../../../platform/db/array-literal.ts'
 import type { Queryable, Tx } from '../../../platform/db/db.ts'
 import { sql } from '../../../platform/db/sql.ts'
+import { withOffers, type OfferRow } from '../../catalog/index.ts'
 import type { BagState } from './bag-states.ts'
 
 /** An open bag. */
@@ -21,6 +22,9 @@ export interface LineRow {
 
 export type NewLine = Omit<LineRow, 'id'>
 
+/** A line with what the catalogue offers for it, of one snapshot. */
+export type OfferedLine = LineRow & OfferRow
+
 export interface BagOpening {
   /** Of the bag if a new one is made. */
   id: string
@@ -31,13 +35,12 @@ export interface BagOpening {
 const bagColumns = sql`b.id, b.state, b.created, b.updated`
 const lineColumns = sql`id, product_id AS "productId", variant, quantity, place`
 
-/** The open bag and its lines in one snapshot. */
-export function findBag(db: Queryable, ownerId: string): Promise<(BagRow & { lines: LineRow[] }) | undefined> {
+/** The open bag with its lines and what they are now, in one snapshot. */
+export function findBag(db: Queryable, ownerId: string): Promise<(BagRow & { lines: OfferedLine[] }) | undefined> {
   return db.row(sql`
     SELECT ${bagColumns}, coalesce((
-      SELECT json_agg(json_build_object('id', id, 'productId', product_id, 'variant', variant, 'quantity', quantity)
-        ORDER BY place)
-      FROM bag_items WHERE bag_id = b.id), '[]') AS lines
+      SELECT json_agg(line ORDER BY place)
+      FROM (${withOffers(sql`SELECT ${lineColumns} FROM bag_items WHERE bag_id = b.id`)}) line), '[]') AS lines
     FROM bags b WHERE b.owner_id = ${ownerId} AND b.state = 'OPEN'`)
 }
 
@@ -89,8 +92,8 @@ export function listLines(db: Queryable, bagId: string): Promise<LineRow[]> {
 }
 
 /** Adds to the line of this variant, or a new line at the end. Returns every line of the bag, which must be locked. */
-export function addLine(tx: Tx, bagId: string, line: LineRow & { created: Timestamp }): Promise<LineRow[]> {
-  return tx.rows<LineRow>(sql`
+export function addLine(tx: Tx, bagId: string, line: LineRow & { created: Timestamp }): Promise<OfferedLine[]> {
+  return tx.rows<OfferedLine>(sql`
     WITH added AS (
       INSERT INTO bag_items (id, bag_id, product_id, variant, quantity, place, created)
       SELECT ${line.id}, ${bagId}, ${line.productId}, ${line.variant}, ${line.quantity}, coalesce(max(place), 0) + 1, ${line.created}
@@ -98,16 +101,17 @@ export function addLine(tx: Tx, bagId: string, line: LineRow & { created: Timest
       ON CONFLICT ON CONSTRAINT bag_items_line_key DO UPDATE SET quantity = bag_items.quantity + EXCLUDED.quantity
       RETURNING ${lineColumns}
     )
-    SELECT * FROM added
-    UNION ALL
-    SELECT ${lineColumns} FROM bag_items WHERE bag_id = ${bagId} AND id NOT IN (SELECT id FROM added)
+    ${withOffers(sql`
+      SELECT * FROM added
+      UNION ALL
+      SELECT ${lineColumns} FROM bag_items WHERE bag_id = ${bagId} AND id NOT IN (SELECT id FROM added)`)}
     ORDER BY place`)
 }
 
 /** Leaves exactly these lines, of which no two name the same variant, in this order; a line that was there keeps its id. */
-export function replaceLines(tx: Tx, bagId: string, lines: readonly LineRow[], now: Timestamp): Promise<LineRow[]> {
+export function replaceLines(tx: Tx, bagId: string, lines: readonly LineRow[], now: Timestamp): Promise<OfferedLine[]> {
   const column = (name: keyof LineRow): string => arrayLiteral(lines.map((line) => line[name]))
-  return tx.rows<LineRow>(sql`
+  return tx.rows<OfferedLine>(sql`
     WITH given AS (
       SELECT * FROM unnest(${column('id')}::uuid[], ${column('productId')}::uuid[], ${column('variant')}::text[],
         ${column('quantity')}::integer[]) WITH ORDINALITY AS given (id, product_id, variant, quantity, place)
@@ -120,7 +124,7 @@ export function replaceLines(tx: Tx, bagId: string, lines: readonly LineRow[], n
       ON CONFLICT ON CONSTRAINT bag_items_line_key DO UPDATE SET quantity = EXCLUDED.quantity, place = EXCLUDED.place
       RETURNING ${lineColumns}
     )
-    SELECT * FROM kept ORDER BY place`)
+    ${withOffers(sql`SELECT * FROM kept`)} ORDER BY place`)
 }
 
 /** Every line of the bag after the change; undefined when it has no such line. */
@@ -129,14 +133,15 @@ export async function updateLine(
   bagId: string,
   itemId: string,
   quantity: number,
-): Promise<LineRow[] | undefined> {
-  const rows = await tx.rows<LineRow>(sql`
+): Promise<OfferedLine[] | undefined> {
+  const rows = await tx.rows<OfferedLine>(sql`
     WITH changed AS (
       UPDATE bag_items SET quantity = ${quantity} WHERE id = ${itemId} AND bag_id = ${bagId} RETURNING ${lineColumns}
     )
-    SELECT * FROM changed
-    UNION ALL
-    SELECT ${lineColumns} FROM bag_items WHERE bag_id = ${bagId} AND id <> ${itemId}
+    ${withOffers(sql`
+      SELECT * FROM changed
+      UNION ALL
+      SELECT ${lineColumns} FROM bag_items WHERE bag_id = ${bagId} AND id <> ${itemId}`)}
     ORDER BY place`)
   return rows.some((row) => row.id === itemId.toLowerCase()) ? rows : undefined
 }

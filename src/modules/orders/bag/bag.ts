@@ -1,9 +1,9 @@
 import { recordChange } from '../../../changes/index.ts'
 import { distinctTimestamp } from '../../../platform/clock.ts'
-import type { Queryable, Tx } from '../../../platform/db/db.ts'
+import type { Tx } from '../../../platform/db/db.ts'
 import { InvalidError, NotFoundError, UnauthenticatedError } from '../../../platform/errors.ts'
 import { isUuid, newId } from '../../../platform/ids.ts'
-import { describeOffers, type Offer } from '../../catalog/index.ts'
+import { toOffer, type Offer } from '../../catalog/index.ts'
 import {
   addLine,
   deleteLine,
@@ -16,6 +16,7 @@ import {
   type BagRow,
   type LineRow,
   type NewLine,
+  type OfferedLine,
 } from './bag-queries.ts'
 import { missingProducts } from '../missing-products.ts'
 import { bagChanged, bagDiscarded } from './topics.ts'
@@ -41,10 +42,8 @@ export async function openBag(tx: Tx, ownerId: string, now: Date): Promise<Fille
   return { ...bag, lines: [] }
 }
 
-/** Looks up what the lines are now; in one statement, however many there are. */
-export async function fillBag(db: Queryable, bag: BagRow & { lines: LineRow[] }): Promise<FilledBag> {
-  const offers = await describeOffers(db, bag.lines)
-  return { ...bag, lines: bag.lines.map((line, place) => ({ ...line, offer: offers[place]! })) }
+export function fillBag(bag: BagRow & { lines: OfferedLine[] }): FilledBag {
+  return { ...bag, lines: bag.lines.map((line) => ({ ...line, offer: toOffer(line, line) })) }
 }
 
 /** Puts units of one variant in; they add to those already there. */
@@ -120,10 +119,10 @@ async function requireBagWith(tx: Tx, ownerId: string, itemId: string, now: Date
 async function saveBag(
   tx: Tx,
   ownerId: string,
-  bag: BagRow & { lines: LineRow[] },
+  bag: BagRow & { lines: OfferedLine[] },
   put: readonly NewLine[],
 ): Promise<FilledBag> {
-  const filled = await fillBag(tx, bag)
+  const filled = fillBag(bag)
   const orderable = new Set(filled.lines.filter(({ offer }) => offer.isOrderable).map(keyOf))
   const missing = put.filter((line) => !orderable.has(keyOf(line)))
   if (missing.length > 0) throw missingProducts(missing.map(({ productId, variant }) => [productId, variant]))

@@ -26,10 +26,9 @@ function wholeBagRoutes(app: App): void {
     { schema: { tags, operationId: 'getBag', summary: 'The own bag', response: { 200: bagSchema } } },
     async ({ caller }) => {
       // The first look makes the bag, under scope read all the same: its id must be the same at the next look, and nobody else sees it.
-      const bag =
-        (await findBag(app.db, caller.userId)) ??
-        (await app.db.transaction((tx) => openBag(tx, caller.userId, app.clock.now())))
-      return presentBag(await fillBag(app.db, bag))
+      const bag = await findBag(app.db, caller.userId)
+      if (bag !== undefined) return presentBag(fillBag(bag))
+      return presentBag(await app.db.transaction((tx) => openBag(tx, caller.userId, app.clock.now())))
     },
   )
 
