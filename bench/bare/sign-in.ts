@@ -1,10 +1,11 @@
 // The bare limit of signing in: node:http, one indexed select, argon2 with the same parameters, one insert.
 // Usage: sign-in.ts <database url> <password>; prints its address.
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:http'
 
 import { hash, verify } from '@node-rs/argon2'
 import pg from 'pg'
+
+import { serve } from './server.ts'
 
 const [databaseUrl, password] = process.argv.slice(2)
 const pool = new pg.Pool({ connectionString: databaseUrl, max: 10 })
@@ -15,15 +16,9 @@ await pool.query(
   ['bench', await hash(password!, { memoryCost: 19_456, timeCost: 2, parallelism: 1 })],
 )
 
-const server = createServer((request, response) => {
+serve((request) => {
   request.resume()
-  signIn().then(
-    (body) => response.end(body),
-    (error: Error) => {
-      response.writeHead(500)
-      response.end(error.message)
-    },
-  )
+  return signIn()
 })
 
 async function signIn(): Promise<string> {
@@ -37,8 +32,3 @@ async function signIn(): Promise<string> {
   await pool.query({ name: 'keep', text: 'INSERT INTO bare_tokens VALUES ($1, $2)', values: [token, 'bench'] })
   return JSON.stringify({ token: token.toString('base64url') })
 }
-
-server.listen(0, '127.0.0.1', () => {
-  const address = server.address()
-  if (typeof address === 'object' && address !== null) process.stdout.write(`http://127.0.0.1:${address.port}\n`)
-})

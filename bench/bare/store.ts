@@ -1,9 +1,10 @@
 // The bare limit of buying: node:http and pg doing the least that keeps an order, a confirmation or a line of a bag, in one durable
 // transaction each, with one plain row in place of the recorded change. Usage: store.ts <database url>; prints its address.
 import { randomUUID } from 'node:crypto'
-import { createServer, type IncomingMessage } from 'node:http'
 
 import pg from 'pg'
+
+import { readJson, serve } from './server.ts'
 
 interface Line {
   id: string
@@ -38,23 +39,8 @@ const answers: Record<string, (client: pg.PoolClient, body: never) => Promise<un
   '/bag-items': addToBag,
 }
 
-const server = createServer((request, response) => {
-  answer(request).then(
-    (body) => {
-      response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
-      response.end(body)
-    },
-    (error: Error) => {
-      response.writeHead(500)
-      response.end(error.message)
-    },
-  )
-})
-
-async function answer(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  const body = JSON.parse(Buffer.concat(chunks).toString()) as never
+serve(async (request) => {
+  const body = await readJson<never>(request)
   const client = await pool.connect()
   try {
     await client.query('BEGIN')
@@ -68,7 +54,7 @@ async function answer(request: IncomingMessage): Promise<string> {
   } finally {
     client.release()
   }
-}
+})
 
 // Arrays behind sub-selects: seen by the planner, short ones would make it plan anew each time, which costs four times as much as the rest.
 const TAKE = `
@@ -149,8 +135,3 @@ async function addToBag(client: pg.PoolClient, { customer, ...line }: Line & { c
   })
   return { items: rows }
 }
-
-server.listen(0, '127.0.0.1', () => {
-  const address = server.address()
-  if (typeof address === 'object' && address !== null) process.stdout.write(`http://127.0.0.1:${address.port}\n`)
-})

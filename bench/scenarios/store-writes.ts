@@ -1,65 +1,35 @@
-import type { Agent } from 'node:http'
+import { Agent } from 'node:http'
 
-import { closedLoop, exchange, preparedLoop, type LoadTarget } from '../support/load.ts'
-import { ratioOf, type Measurement, type Sizes } from '../support/scenario.ts'
-import { median, type Latency } from '../support/stats.ts'
-import type { SampleUser } from '../support/store-users.ts'
+import { closedLoop, exchange, openLoop, preparedLoop, type LoadTarget } from '../support/load.ts'
+import { ratioOf, type Measurement } from '../support/scenario.ts'
+import type { Latency } from '../support/stats.ts'
+import {
+  bareOrderTarget,
+  buyerTarget,
+  orderTarget,
+  variantsFrom,
+  type Shop,
+  type Variant,
+} from '../support/store-shop.ts'
+import { measureOrders, type Writes } from './store-orders.ts'
 
-export interface Variant {
-  id: string
-  variant: string
-}
-
-export interface Shop {
-  url: string
-  bareUrl: string
-  buyers: readonly SampleUser[]
-  /** With units for as many orders as a run places. */
-  variants: readonly Variant[]
-}
-
-const ORDER_CONNECTIONS = 16
 /** Where each request is preceded by another that prepares it. */
 const PREPARED_CONNECTIONS = 4
 const FULL_BAG = 100
 
-/** Orders, confirmations and bags, each beside the bare transaction. */
-export async function measureWrites(shop: Shop, sizes: Sizes): Promise<Measurement[]> {
-  const twoLines = (n: number): Variant[] => variantsFrom(shop, 2 * n, 2)
-  const hotLines = (): Variant[] => variantsFrom(shop, 0, 2)
-  const short = sizes.seconds / 2
-  return [
-    await orders(shop, { what: 'order of two lines', lines: twoLines, goal: 0.7 }, sizes),
-    await orders(shop, { what: 'orders of the same two lines', lines: hotLines }, { ...sizes, rounds: 1 }),
-    await checkout(shop, sizes.seconds),
-    await scatteredOrders(shop, short),
-    await confirm(shop, sizes.seconds),
-    ...(await addToBag(shop, short)),
-  ]
-}
+/** Adding to a bag, a second: a latency at a steady pace, as that of a search. */
+const ADDED_PER_SECOND = 200
 
-async function orders(
-  shop: Shop,
-  { what, lines, goal }: { what: string; lines: (n: number) => Variant[]; goal?: number },
-  { seconds, rounds }: Sizes,
-): Promise<Measurement> {
-  const ours: number[] = []
-  const bare: number[] = []
-  const p95s: string[] = []
-  // Both compile what runs often while they run, and the longer ours is the more it gains by that.
-  await closedLoop(orderTarget(shop, lines), ORDER_CONNECTIONS, seconds / 2)
-  await closedLoop(bareOrderTarget(shop, lines), ORDER_CONNECTIONS, seconds / 2)
-  for (let round = 0; round < rounds; round++) {
-    const measured = await closedLoop(orderTarget(shop, lines), ORDER_CONNECTIONS, seconds)
-    const theirs = await closedLoop(bareOrderTarget(shop, lines), ORDER_CONNECTIONS, seconds)
-    if (measured.failures + theirs.failures > 0)
-      throw new Error(`${what}: ${measured.failures} of ours and ${theirs.failures} bare failed`)
-    ours.push(measured.perSecond)
-    bare.push(theirs.perSecond)
-    p95s.push(`${measured.latency.p95.toFixed(1)} / ${theirs.latency.p95.toFixed(1)}`)
-  }
-  const line = ratioOf(`${what}, ${ORDER_CONNECTIONS} connections`, 'orders/s', median(ours), median(bare), goal)
-  return { ...line, note: `p95 ${p95s[0]!} ms` }
+/** Orders, confirmations and bags, each beside the bare transaction. */
+export async function measureWrites(writes: Writes): Promise<Measurement[]> {
+  const { shop, sizes } = writes
+  return [
+    ...(await measureOrders(writes)),
+    await checkout(shop, sizes.seconds),
+    await scatteredOrders(shop, sizes.seconds / 2),
+    await confirm(shop, sizes.seconds),
+    ...(await addToBag(shop, sizes.seconds)),
+  ]
 }
 
 /** From a full bag of 50 lines to the order; filling the bag is not measured. */
@@ -128,31 +98,40 @@ async function addToBag(shop: Shop, seconds: number): Promise<Measurement[]> {
 }
 
 async function addedTo(shop: Shop, lines: number, seconds: number): Promise<{ ours: Latency; bare: Latency }> {
-  const turn = counter()
-  const prepared = async (connection: number, agent: Agent): Promise<Variant> => {
-    const [added, ...others] = variantsFrom(shop, turn() * (lines + 1), lines + 1)
-    await fillBag(shop, connection, others, agent)
-    return added!
+  const count = Math.min(shop.buyers.length, Math.ceil(ADDED_PER_SECOND * seconds))
+  const bagOf = (n: number): Variant[] => variantsFrom(shop, n * (lines + 1), lines + 1)
+  const measured = async (target: LoadTarget): Promise<Latency> => {
+    await fillBags(shop, count, (n) => bagOf(n).slice(1))
+    const { failures, latency } = await openLoop(target, ADDED_PER_SECOND, count / ADDED_PER_SECOND)
+    if (failures > 0) throw new Error(`adding to a bag of ${lines} lines failed ${failures} times`)
+    return latency
   }
-  const ours = await preparedLoop(
-    async (connection, agent) => {
-      const { id, variant } = await prepared(connection, agent)
-      const body = JSON.stringify({ product_id: id, variant, quantity: 1 })
-      return { ...buyerTarget(shop, connection), url: `${shop.url}/api/bag/items/`, method: 'POST', body: () => body }
+  const ours = await measured({
+    url: `${shop.url}/api/bag/items/`,
+    method: 'POST',
+    headers: (n) => buyerTarget(shop, n).headers,
+    body: (n) => {
+      const { id, variant } = bagOf(n)[0]!
+      return JSON.stringify({ product_id: id, variant, quantity: 1 })
     },
-    PREPARED_CONNECTIONS,
-    seconds,
-  )
-  const bare = await preparedLoop(
-    async (connection, agent) => {
-      const { id, variant } = await prepared(connection, agent)
-      const body = JSON.stringify({ customer: shop.buyers[connection]!.id, id, variant, quantity: 1 })
-      return { url: `${shop.bareUrl}/bag-items`, method: 'POST', body: () => body }
-    },
-    PREPARED_CONNECTIONS,
-    seconds,
-  )
+  })
+  const bare = await measured({
+    url: `${shop.bareUrl}/bag-items`,
+    method: 'POST',
+    body: (n) => JSON.stringify({ customer: shop.buyers[n]!.id, ...bagOf(n)[0], quantity: 1 }),
+  })
   return { ours, bare }
+}
+
+/** Gives so many buyers a bag each; not measured. */
+async function fillBags(shop: Shop, count: number, linesOf: (n: number) => Variant[]): Promise<void> {
+  const agent = new Agent({ keepAlive: true, maxSockets: PREPARED_CONNECTIONS })
+  const turn = counter()
+  const oneConnection = async (): Promise<void> => {
+    for (let n = turn(); n < count; n = turn()) await fillBag(shop, n, linesOf(n), agent)
+  }
+  await Promise.all(Array.from({ length: PREPARED_CONNECTIONS }, oneConnection))
+  agent.destroy()
 }
 
 function timed(what: string, ours: Latency, bare: Latency, limit?: number): Measurement {
@@ -165,35 +144,6 @@ function timed(what: string, ours: Latency, bare: Latency, limit?: number): Meas
 function counter(): () => number {
   let next = 0
   return () => next++
-}
-
-/** `count` different variants, the next ones of the sample for each `start`. */
-function variantsFrom({ variants }: Shop, start: number, count: number): Variant[] {
-  return Array.from({ length: count }, (_, n) => variants[(start + n) % variants.length]!)
-}
-
-function buyerTarget({ url, buyers }: Shop, n: number): LoadTarget & { headers: Record<string, string> } {
-  const { headers } = buyers[n % buyers.length]!
-  return { url, headers: { ...headers, 'content-type': 'application/json' } }
-}
-
-function orderTarget(shop: Shop, lines: (n: number) => Variant[]): LoadTarget {
-  return {
-    url: `${shop.url}/api/orders/`,
-    method: 'POST',
-    headers: (n) => buyerTarget(shop, n).headers,
-    body: (n) => JSON.stringify({ products: oneEach(lines(n)) }),
-  }
-}
-
-function bareOrderTarget({ bareUrl, buyers }: Shop, lines: (n: number) => Variant[]): LoadTarget {
-  const body = (n: number): string =>
-    JSON.stringify({ customer: buyers[n % buyers.length]!.id, products: oneEach(lines(n)) })
-  return { url: `${bareUrl}/orders`, method: 'POST', body }
-}
-
-function oneEach(variants: readonly Variant[]): (Variant & { quantity: number })[] {
-  return variants.map((variant) => ({ ...variant, quantity: 1 }))
 }
 
 async function fillBag(shop: Shop, connection: number, variants: readonly Variant[], agent: Agent): Promise<void> {

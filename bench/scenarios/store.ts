@@ -4,9 +4,10 @@ import { send } from '../support/load.ts'
 import { startScript } from '../support/processes.ts'
 import { ratioOf, type Measurement, type Scenario, type Sizes } from '../support/scenario.ts'
 import { seedStore } from '../support/store-seed.ts'
+import type { Shop, Variant } from '../support/store-shop.ts'
 import { onServer, openWorkbench, type Workbench } from '../support/workbench.ts'
 import { measureReads } from './store-reads.ts'
-import { measureWrites, type Shop, type Variant } from './store-writes.ts'
+import { measureWrites } from './store-writes.ts'
 
 /** A list page of any catalogue may take this many times as long as one of the smallest. */
 const MAX_GROWTH = 1.2
@@ -65,7 +66,7 @@ async function measureStore(bench: Workbench, products: number, sizes: Sizes): P
     const shop: Shop = { url: server.url, bareUrl: bare.url, buyers: store.buyers, variants }
     const at = `${products.toLocaleString('en')} products`
     const reads = await measureReads({ bench, databaseUrl, url: server.url, store, follower, products, sizes })
-    const writes = await measureWrites(shop, sizes)
+    const writes = await measureWrites({ bench, databaseUrl, shop, sizes })
     return [...reads, ...writes].map((line) => ({ ...line, what: `${line.what}, ${at}` }))
   } finally {
     await bare.stop()

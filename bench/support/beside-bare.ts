@@ -1,12 +1,8 @@
-import { randomBytes } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-
 import { closedLoop, type LoadTarget } from './load.ts'
 import { startScript } from './processes.ts'
 import { ratioOf, type Measurement, type Sizes } from './scenario.ts'
 import { median } from './stats.ts'
-import { recordStatements, type Workbench } from './workbench.ts'
+import { recordStatements, writeStatements, type Workbench } from './workbench.ts'
 
 /** A reading endpoint to be measured; its paths are asked for in turn. */
 export interface Endpoint {
@@ -43,8 +39,7 @@ export async function besideBare(
     counts.set(endpoint, Math.max(...lists.map((list) => list.length)))
     byPath[`/${index}`] = lists
   }
-  const file = join(bench.folder, `statements-${randomBytes(4).toString('hex')}.json`)
-  await writeFile(file, JSON.stringify(byPath))
+  const file = await writeStatements(bench, byPath)
   const bare = await startScript('bench/bare/http.ts', [databaseUrl, file])
 
   const ours = ({ paths, headers }: Endpoint): LoadTarget => ({ url, path: (n) => paths[n % paths.length]!, headers })

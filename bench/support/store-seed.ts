@@ -21,7 +21,7 @@ export interface SeededStore {
   tagIds: string[]
 }
 
-const BUYERS = 64
+const BUYERS = 1_000
 const TABLES = ['products', 'stock_levels', 'tags', 'product_tags', 'product_search', 'search_words', 'product_counts']
 
 /** Fills the migrated, empty database with `size` products, as the code itself would have written them. */

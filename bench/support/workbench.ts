@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -12,12 +12,8 @@ import { systemClock } from '../../src/platform/clock.ts'
 import { loadConfig } from '../../src/platform/config.ts'
 import { createDb } from '../../src/platform/db/db.ts'
 import { startEmbeddedPostgres } from '../../src/platform/db/embedded.ts'
+import type { Statement } from '../bare/statements.ts'
 import { startSouk, type ServerProcess } from './processes.ts'
-
-export interface Statement {
-  text: string
-  values: unknown[]
-}
 
 /** A PostgreSQL and a folder for one run, used by Souk and by the bare reference alike. */
 export interface Workbench {
@@ -97,6 +93,13 @@ export async function recordStatements(
     await souk.stop()
     await db.close()
   }
+}
+
+/** Keeps recorded statements in a file for a bare reference and returns its path. */
+export async function writeStatements(bench: Workbench, recorded: unknown): Promise<string> {
+  const file = join(bench.folder, `statements-${randomBytes(4).toString('hex')}.json`)
+  await writeFile(file, JSON.stringify(recorded))
+  return file
 }
 
 export async function onServer<T extends pg.QueryResultRow>(
