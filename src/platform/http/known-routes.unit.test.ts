@@ -13,7 +13,7 @@ it.each([
   ['/', 'GET, OPTIONS'],
   ['/api/users/42', 'DELETE, OPTIONS'],
   ['/api/users/42/', 'DELETE, OPTIONS'],
-  ['/api/users/me/', 'DELETE, GET, OPTIONS'],
+  ['/api/users/me/', 'GET, OPTIONS'],
   ['/feed.xml', 'GET, OPTIONS'],
   ['/admin/assets/a.js', 'GET, OPTIONS'],
   ['/feedxxml', undefined],
@@ -22,4 +22,14 @@ it.each([
   ['/api/users/42//', undefined],
 ])('allows on %s: %s', (path, allowed) => {
   expect(routes.at(path)?.allow).toBe(allowed)
+})
+
+it.each([
+  ['/api/users/me', true],
+  ['/api/users/me/', true],
+  ['/', true],
+  ['/api/users/42/', false],
+  ['/admin/assets/a.js', false],
+])('knows whether %s is written out by a route: %s', (path, isLiteral) => {
+  expect(routes.isLiteral(path)).toBe(isLiteral)
 })

@@ -15,12 +15,14 @@ import { requireAdmission } from './admission.ts'
 import { hasBody, requireBodyType } from './body-parser.ts'
 import type { Authenticate } from './caller.ts'
 import { beginUnderKey, finishUnderKey, idempotencyKey } from './idempotency.ts'
+import { hasParameters, type KnownRoutes } from './known-routes.ts'
 import type { HttpLimits } from './limits.ts'
 import type { Origins } from './origins.ts'
 import { discardRest } from './read-body.ts'
 import { requireCleanText } from './clean-text.ts'
 import { setCommonHeaders } from './response-headers.ts'
 import { isUnsafe, type RoutePolicy } from './route-policy.ts'
+import { MethodNotAllowedError } from './server-errors.ts'
 import type { ServerState } from './shutdown.ts'
 
 export interface HookContext {
@@ -31,6 +33,7 @@ export interface HookContext {
   limits: HttpLimits
   state: ServerState
   maxWaiting: number
+  routes: KnownRoutes
 }
 
 export interface RouteHooks {
@@ -42,9 +45,11 @@ export interface RouteHooks {
 
 /** The hooks of one route, as closures over its policy: nothing is looked up per request. */
 export function routeHooks(context: HookContext, policy: RoutePolicy): RouteHooks {
+  const takesAnyPath = hasParameters(policy.pattern)
   return {
     onRequest: async (request, reply) => {
       arrive(context, request, reply)
+      if (takesAnyPath) refuseWrittenOutPath(context.routes, request)
       await admit(context, policy, request, reply)
     },
     preValidation: [
@@ -60,6 +65,12 @@ export function routeHooks(context: HookContext, policy: RoutePolicy): RouteHook
       done()
     },
   }
+}
+
+/** The router takes a path for a parameter when the route that writes it out has not this method. */
+function refuseWrittenOutPath(routes: KnownRoutes, request: FastifyRequest): void {
+  const path = pathOf(request)
+  if (routes.isLiteral(path)) throw new MethodNotAllowedError(request.method, routes.at(path)?.allow ?? '')
 }
 
 /** What every request gets, before anything can refuse it. */

@@ -11,7 +11,7 @@ import type { App } from './app.ts'
 import { hasBody, parseBody, requireBodyType } from './body-parser.ts'
 import type { Authenticate } from './caller.ts'
 import { answerClientError, sendProblem } from './error-responses.ts'
-import { createKnownRoutes, type KnownRoutes } from './known-routes.ts'
+import { createKnownRoutes } from './known-routes.ts'
 import { BODY_LIMIT, defaultLimits, MAX_HEADER_BYTES, MAX_PATH_PART, type HttpLimits } from './limits.ts'
 import { createOrigins } from './origins.ts'
 import { createReadinessChecks } from './readiness.ts'
@@ -53,19 +53,19 @@ export async function createHttpServer(options: HttpServerOptions): Promise<App>
   const origins = createOrigins(config)
   const metrics = createMetrics(db)
   const maxWaiting = limits.waitingPerConnection * config.databasePoolSize
-  const context: HookContext = { db, origins, authenticate, metrics, limits, state, maxWaiting }
+  const routes = createKnownRoutes()
+  const context: HookContext = { db, origins, authenticate, metrics, limits, state, maxWaiting, routes }
   const app = createFastify(options, limits, context)
 
   app.decorate('db', db).decorate('config', config).decorate('clock', clock).decorate('metrics', metrics)
   app.decorate('origins', origins).decorate('readinessChecks', createReadinessChecks())
   decorateRequests(app)
-  const routes = createKnownRoutes()
-  app.addHook('onRoute', (route) => prepareRoute(route, context, routes))
+  app.addHook('onRoute', (route) => prepareRoute(route, context))
   parseBodies(app, limits)
   app.setValidatorCompiler(compileValidator)
   app.setErrorHandler(sendProblem)
   app.setNotFoundHandler((request, reply) => sendProblem(new NotFoundError(), request, reply))
-  answerUnknownRequests(app, context, routes)
+  answerUnknownRequests(app, context)
   closeGracefully(app, state, limits.closeGraceMs)
   registerSystemRoutes(app, { version: options.version, routes })
   return app
@@ -123,7 +123,7 @@ function decorateRequests(app: App): void {
   })
 }
 
-function prepareRoute(route: RouteOptions, context: HookContext, routes: KnownRoutes): void {
+function prepareRoute(route: RouteOptions, context: HookContext): void {
   const policy = routePolicy(route)
   const hooks = routeHooks(context, policy)
   route.onRequest = [hooks.onRequest, ...[route.onRequest ?? []].flat()]
@@ -133,7 +133,7 @@ function prepareRoute(route: RouteOptions, context: HookContext, routes: KnownRo
   if (route.schema?.response !== undefined)
     route.schema = { ...route.schema, response: simplifyResponses(route.schema.response) }
   for (const method of policy.methods) {
-    routes.add({ method, pattern: route.url, schema: route.schema ?? {}, config: route.config ?? {} })
+    context.routes.add({ method, pattern: route.url, schema: route.schema ?? {}, config: route.config ?? {} })
   }
 }
 
@@ -171,13 +171,13 @@ function strictJson(app: App): (text: string) => unknown {
  * No route has this method and path: a preflight, `OPTIONS`, 405 or 404. None of them needs a credential or a body, so this answers before
  * either is looked at.
  */
-function answerUnknownRequests(app: App, context: HookContext, routes: KnownRoutes): void {
+function answerUnknownRequests(app: App, context: HookContext): void {
   app.addHook('onRequest', (request, reply, done) => {
     if (!request.is404) return done()
     arrive(context, request, reply)
     reply.raw.once('close', () => leave(context, request, reply, { pattern: 'unmatched', isQuiet: false }))
     if (isPreflight(request)) return answerPreflight(reply)
-    const known = routes.at(pathOf(request))
+    const known = context.routes.at(pathOf(request))
     if (known === undefined) return done(new NotFoundError())
     const { allow, style } = known
     if (request.method === 'OPTIONS') reply.code(204).header('allow', allow).send()
