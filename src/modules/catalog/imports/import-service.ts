@@ -10,7 +10,6 @@ import { createLeaseLocks, type LeaseLocks } from './lease-locks.ts'
 import { claimImport, listClaimable, releaseLease, renewLease, type Claim } from './lease-queries.ts'
 import { finishImport, runImport, StoppedError, type ImportRunner, type RunState } from './run-import.ts'
 import type { Spool } from './spool.ts'
-import { holdHeapTight } from './tight-heap.ts'
 import { importProgressed, recordImport } from './topics.ts'
 
 /** How often a worker looks for imports; one short query. */
@@ -129,7 +128,6 @@ async function tryClaim({ db, clock }: ImportRunner, locks: LeaseLocks, id: stri
 async function carryOut(context: WorkContext, runner: ImportRunner, claim: Claim, state: Running): Promise<void> {
   const log = context.log.child({ importId: claim.job.id })
   const pulse = keepPulse(context, claim, state)
-  const releaseHeap = holdHeapTight()
   try {
     if (claim.attempts > MAX_ATTEMPTS) {
       const error = `given up after ${MAX_ATTEMPTS} attempts that came to nothing`
@@ -143,7 +141,6 @@ async function carryOut(context: WorkContext, runner: ImportRunner, claim: Claim
     // Without the database the lease runs out by itself.
     await releaseLease(context.db, claim, isStop ? 0 : RETRY_SECONDS).catch(() => undefined)
   } finally {
-    releaseHeap()
     pulse.stop()
     // Without the connection the lock is gone anyway.
     await context.locks.release(claim.job.id).catch(() => undefined)

@@ -7,12 +7,15 @@ import type { Context } from '../../module.ts'
 import type { ImportThreadData, ThreadLogLine } from './import-thread.ts'
 import { listClaimable } from './lease-queries.ts'
 import type { Spool } from './spool.ts'
+import { holdHeapsTight } from './tight-heap.ts'
 
 const POLL_MS = 200
 /** A thread that died of its work is not started again at once. */
 const RESTART_MS = 2_000
 const STOP_WAIT_MS = 4_000
 const CANDIDATES = 50
+/** An import that is over by then makes too little garbage to care about, and a thread that is just starting has better things to do. */
+const TIGHTEN_AFTER_MS = 2_000
 /**
  * What a thread may take, in megabytes. Far more than two imports need; a feed that needed more would end the thread, not the server.
  */
@@ -37,7 +40,13 @@ export function importThreadService(context: Context, spool: Spool): Service {
     if (thread !== undefined || !(await hasWork()) || isStopped) return
     const started = startThread(context)
     thread = started
+    let loosen: (() => void) | undefined
+    const tighten = setTimeout(() => {
+      loosen = holdHeapsTight()
+    }, TIGHTEN_AFTER_MS)
     started.on('exit', (code) => {
+      clearTimeout(tighten)
+      loosen?.()
       thread = undefined
       schedule(code === 0 ? POLL_MS : RESTART_MS)
     })
