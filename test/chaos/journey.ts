@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 
@@ -8,7 +7,7 @@ import { findEmbeddedPostgres } from '../../src/platform/db/embedded.ts'
 import { LiveClient } from './live-client.ts'
 import { startMailReceiver } from './mail-receiver.ts'
 import type { FaultPoint } from './points.ts'
-import { startServerUnderFire, type ServerUnderFire } from './server-under-fire.ts'
+import { startServerUnderFire, type ServerUnderFire, type UnderFire } from './server-under-fire.ts'
 import { problemsOf } from './verify.ts'
 
 const UPLOADS = 8
@@ -54,9 +53,11 @@ export async function runDatabaseRestarts(folder: string, signal: 'SIGKILL' | 'S
   const duringWork = async (server: ServerUnderFire): Promise<void> => {
     for (let n = 0; n < RESTARTS; n++) {
       await wait(RESTART_AFTER_MS)
-      process.kill(postmasterPid(server.dataDir), signal)
+      const ended = (await findPostmaster(server.dataDir))!
+      process.kill(ended, signal)
       restarts += 1
-      // Asked again until it is ready: the next one must meet a running database.
+      // One that is ending still answers for a moment, and the next end must meet a running database.
+      await until('another PostgreSQL runs', async () => isOther(await findPostmaster(server.dataDir), ended), server)
       await server.request('/readyz')
     }
   }
@@ -66,8 +67,15 @@ export async function runDatabaseRestarts(folder: string, signal: 'SIGKILL' | 'S
   return { deaths: outcome.deaths, problems: [...outcome.problems, ...died, ...spared] }
 }
 
-function postmasterPid(dataDir: string): number {
-  return Number(readFileSync(join(dataDir, 'postgres/postmaster.pid'), 'utf8').split('\n')[0])
+/** Undefined between two, or while its file is being written. */
+async function findPostmaster(dataDir: string): Promise<number | undefined> {
+  const file = await readFile(join(dataDir, 'postgres/postmaster.pid'), 'utf8').catch(() => '')
+  const pid = Number(file.split('\n')[0])
+  return pid > 0 ? pid : undefined
+}
+
+function isOther(pid: number | undefined, ended: number): boolean {
+  return pid !== undefined && pid !== ended
 }
 
 interface Journey {
@@ -92,7 +100,7 @@ async function journey({ folder, databaseUrl, fault, work, duringWork }: Journey
   try {
     await until('the live client is subscribed', async () => client.position >= 0, server)
     const interference = duringWork(server)
-    const acknowledged = work === 'uploads' ? await upload(server, token) : await importFile(server, token, folder)
+    const acknowledged = work === 'uploads' ? await upload(server, token) : await importFile(server, token)
     await interference
     await server.revive()
     const url = databaseUrl ?? (await findEmbeddedPostgres(server.dataDir))!
@@ -105,11 +113,14 @@ async function journey({ folder, databaseUrl, fault, work, duringWork }: Journey
       work,
       until,
     })
-    return { deaths: server.deaths, problems }
+    return { deaths: server.deaths, problems: [...problems, ...server.strangeEnds] }
   } finally {
     client.close()
-    await server.stop()
-    await mail.close()
+    try {
+      await server.stop()
+    } finally {
+      await mail.close()
+    }
   }
 }
 
@@ -139,8 +150,9 @@ async function upload(server: ServerUnderFire, token: string): Promise<string[]>
   return acknowledged
 }
 
-async function importFile(server: ServerUnderFire, token: string, folder: string): Promise<string[]> {
-  const path = join(folder, 'chaos-import.xml')
+async function importFile(server: ServerUnderFire, token: string): Promise<string[]> {
+  // In a folder of its own: a file that another run writes anew cannot be read to its end.
+  const path = join(server.dataDir, 'chaos-import.xml')
   const numbers = Array.from({ length: IMPORT_ITEMS }, (_, n) => n)
   await writeFile(path, feedHead + numbers.map(feedItem).join('') + feedTail)
   const { openAsBlob } = await import('node:fs')
@@ -165,14 +177,16 @@ async function importFile(server: ServerUnderFire, token: string, folder: string
 }
 
 const PATIENCE_MS = 60_000
+/** A look costs a connection to the database, and others run beside this. */
+const LOOK_MS = 100
 
 /** Waits for a condition, bringing the server back whenever it has died. */
-export async function until(what: string, condition: () => Promise<boolean>, server: ServerUnderFire): Promise<void> {
+export async function until(what: string, condition: () => Promise<boolean>, server: UnderFire): Promise<void> {
   const limit = Date.now() + PATIENCE_MS
   while (Date.now() < limit) {
     await server.revive()
     if (await condition()) return
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await wait(LOOK_MS)
   }
   throw new Error(`waited ${PATIENCE_MS / 1000} s in vain: ${what}`)
 }

@@ -22,6 +22,7 @@ const RECONNECT_MS = 50
 export class LiveClient {
   readonly seen: SeenChange[] = []
   gaps = 0
+  start = -1
   #position: number | undefined
   #epoch: string | undefined
   #socket: WebSocket | undefined
@@ -37,6 +38,11 @@ export class LiveClient {
 
   get position(): number {
     return this.#position ?? -1
+  }
+
+  /** Cuts the connection; the next one may reach another process. */
+  cut(): void {
+    this.#socket?.terminate()
   }
 
   close(): void {
@@ -65,7 +71,7 @@ export class LiveClient {
     if (frame.type === 'change') this.seen.push(frame)
     if (frame.type === 'change' || frame.type === 'caught-up' || frame.type === 'gap') this.#position = frame.position
     // The position of the first `subscribed` is where listening began; a later one is the head, which the replay has yet to reach.
-    if (frame.type === 'subscribed' && this.#position === undefined) this.#position = frame.position
+    if (frame.type === 'subscribed' && this.#position === undefined) this.start = this.#position = frame.position
     if (frame.epoch !== undefined) this.#epoch = frame.epoch
   }
 }

@@ -1,12 +1,16 @@
 // npm run chaos [-- options]: what dies, races and crosses, and the counts afterwards. `--help` names the options.
+import { availableParallelism } from 'node:os'
+
 import { readCommandLine, readCount, readNames } from '../../bench/support/command-line.ts'
 import { openWorkbench } from '../../bench/support/workbench.ts'
 import { parseArguments } from '../../src/cli/command.ts'
 import { crash } from './crashes.ts'
+import { openDatabases } from './databases.ts'
 import { runHeldOpen } from './held-open.ts'
 import { faultPoints } from './points.ts'
 import { runModel } from './model.ts'
 import { race } from './races.ts'
+import { createSideBySide } from './side-by-side.ts'
 import { createTally } from './tally.ts'
 
 const USAGE = `npm run chaos [-- options]
@@ -18,6 +22,7 @@ customers want the same units, and counts afterwards. Ends with "N passed, N fai
                          200 N commands compared with the model of the store (50)
   --only NAME,NAME       these alone: points by name, or kills, store-kills, database, held-open, races,
                          crossing, model
+  --at-once N            so many crash runs side by side; each mostly waits (twice the processors)
   --held-seconds N       how long one transaction stays open (60)
   --crossing-seconds N   how long orders cross each other in either shape (60)
   --help                 this text
@@ -25,18 +30,20 @@ customers want the same units, and counts afterwards. Ends with "N passed, N fai
 
 const parts = ['kills', 'store-kills', 'database', 'held-open', 'races', 'crossing', 'model']
 
-const { runs, heldSeconds, crossingSeconds, only } = readCommandLine('chaos', USAGE, (args) => {
+const { runs, atOnce, heldSeconds, crossingSeconds, only } = readCommandLine('chaos', USAGE, (args) => {
   const { values } = parseArguments({
     args,
     options: {
       runs: { type: 'string', default: '50' },
       only: { type: 'string' },
+      'at-once': { type: 'string', default: String(2 * availableParallelism()) },
       'held-seconds': { type: 'string', default: '60' },
       'crossing-seconds': { type: 'string', default: '60' },
     },
   })
   return {
     runs: readCount('--runs', values.runs),
+    atOnce: readCount('--at-once', values['at-once']),
     heldSeconds: readCount('--held-seconds', values['held-seconds']),
     crossingSeconds: readCount('--crossing-seconds', values['crossing-seconds']),
     only: readNames(values.only, [...faultPoints.map(({ name }) => name), ...parts]),
@@ -46,7 +53,8 @@ const isWanted = (name: string): boolean => only === undefined || only.includes(
 const bench = await openWorkbench()
 const tally = createTally()
 try {
-  await crash({ bench, tally, runs, isWanted })
+  const databases = await openDatabases(bench)
+  await crash({ bench, databases, sideBySide: createSideBySide(atOnce), tally, runs, isWanted })
   if (isWanted('held-open')) {
     await tally.attempt('a transaction held open', async () =>
       runHeldOpen(bench, await bench.createDatabase(), heldSeconds),

@@ -1,136 +1,116 @@
 import { randomBytes } from 'node:crypto'
 import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 
-import { startSouk, type ServerProcess } from '../../bench/support/processes.ts'
+import type { EngineProcess } from './engine-process.ts'
+import { startEngineUnderFire } from './engine-under-fire.ts'
 
-/** A Souk that is killed and started again on the same database and data folder, on changing ports. */
-export interface ServerUnderFire {
+/** A Souk, of one process or several, that is killed and started again on the same database, on changing ports. */
+export interface UnderFire {
+  /** Of a process that answers requests. */
   readonly url: string
-  readonly dataDir: string
-  /** Times the process ended without being asked to. */
+  /** Times a process ended without being asked to. */
   readonly deaths: number
-  /** The fault points that ended it, each as often as it did. */
+  /** The fault points that ended one, each as often as it did. */
   readonly reached: readonly string[]
+  /** Ends that nobody caused. */
+  readonly strangeEnds: readonly string[]
   /**
-   * Sends a request; whenever the process is gone it is started again, without a fault, and the request sent once more, as it is
-   * when the server says that it cannot serve just now (503).
+   * Sends a request; whenever the process that was asked is gone, the request is sent once more to one that runs, as it is when the server
+   * says that it cannot serve just now (503).
    */
   request(path: string, init?: () => RequestInit): Promise<Response>
-  kill(): void
-  /** Starts the process again when it is gone; several who ask at once wait for one start. */
+  /** Starts again what is gone. */
   revive(): Promise<void>
   stop(): Promise<void>
 }
 
-export async function startServerUnderFire(options: {
+/** One `souk serve`. */
+export interface ServerUnderFire extends UnderFire {
+  readonly dataDir: string
+  kill(): void
+}
+
+export interface FireOptions {
   folder: string
   /** Absent: the embedded database in the data folder. */
   databaseUrl?: string | undefined
-  /** `name:pass`, one for each start; the starts after the last one go without. */
-  faults?: readonly string[]
   env?: Record<string, string>
-}): Promise<ServerUnderFire> {
-  const dataDir = await mkdtemp(join(options.folder, 'souk-'))
-  const env = {
-    ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),
-    DATA_DIR: dataDir,
+}
+
+export async function startServerUnderFire(
+  options: FireOptions & {
+    /** `name:pass`, one for each start; the starts after the last one go without. */
+    faults?: readonly string[]
+  },
+): Promise<ServerUnderFire> {
+  const env = await settingsOf(options)
+  const faults = [...(options.faults ?? [])]
+  const engine = await startEngineUnderFire({ role: 'serve', env, nextFault: () => faults.shift() })
+  let isStopped = false
+  const findEngine = async (): Promise<EngineProcess> => {
+    await engine.revive()
+    return engine.current
+  }
+  return {
+    dataDir: env.DATA_DIR,
+    get url() {
+      return engine.current.url
+    },
+    get deaths() {
+      return engine.deaths
+    },
+    reached: engine.reached,
+    strangeEnds: engine.strangeEnds,
+    request: (path, init) => send({ findEngine, isStopped: () => isStopped }, path, init),
+    kill: () => engine.kill(),
+    revive: () => engine.revive(),
+    stop: () => {
+      isStopped = true
+      return engine.stop()
+    },
+  }
+}
+
+/** Settings of processes that are one Souk: the same data folder and secret. */
+export async function settingsOf({ folder, databaseUrl, env }: FireOptions) {
+  return {
+    ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
+    DATA_DIR: await mkdtemp(join(folder, 'souk-')),
     SECRET_KEY: randomBytes(16).toString('hex'),
     ADMIN_USERNAME: 'chaos',
     ADMIN_EMAIL: 'chaos@example.com',
     ADMIN_PASSWORD: 'chaos-password',
-    LOG_LEVEL: 'error',
-    ...options.env,
-  }
-  const faults = [...(options.faults ?? [])]
-  const reached: string[] = []
-  let deaths = 0
-  let fault: string | undefined
-  let starting: Promise<void> | undefined
-  let isStopped = false
-  let server = await start()
-
-  async function start(): Promise<ServerProcess> {
-    for (;;) {
-      fault = faults.shift()
-      try {
-        return await startSouk({ ...env, ...(fault === undefined ? {} : { SOUK_FAULT: fault }) })
-      } catch (error) {
-        // Some points are passed while starting; that death counts like any other.
-        if (fault === undefined) throw error
-        recordDeath()
-      }
-    }
-  }
-
-  function recordDeath(): void {
-    deaths += 1
-    if (fault !== undefined) reached.push(fault)
-  }
-
-  async function restart(): Promise<void> {
-    if (isStopped || isAlive(server)) return
-    recordDeath()
-    server = await start()
-  }
-
-  function revive(): Promise<void> {
-    starting ??= restart().finally(() => (starting = undefined))
-    return starting
-  }
-
-  async function request(path: string, init: () => RequestInit = () => ({})): Promise<Response> {
-    for (;;) {
-      const asked = server
-      try {
-        const response = await fetch(`${asked.url}${path}`, { ...init(), signal: AbortSignal.timeout(20_000) })
-        if (response.status !== 503) return response
-        await new Promise((resolve) => setTimeout(resolve, 100))
-      } catch (error) {
-        if (isStopped || !(await hasDied(asked))) throw error
-        // Another request may have brought it back already.
-        await revive()
-      }
-    }
-  }
-
-  return {
-    dataDir,
-    get url() {
-      return server.url
-    },
-    get deaths() {
-      return deaths
-    },
-    reached,
-    request,
-    kill: () => {
-      fault = undefined
-      server.kill()
-    },
-    revive,
-    stop: async () => {
-      isStopped = true
-      await starting
-      await server.stop()
-    },
+    ...env,
   }
 }
 
+interface Target {
+  /** One that runs. */
+  findEngine(): Promise<EngineProcess>
+  isStopped(): boolean
+}
+
+const ANSWER_LIMIT_MS = 20_000
+const UNAVAILABLE_PAUSE_MS = 100
 /** On a busy machine the end of a connection is heard before that of the process. */
 const DEATH_LIMIT_MS = 2_000
 
-async function hasDied(server: ServerProcess): Promise<boolean> {
-  const until = Date.now() + DEATH_LIMIT_MS
-  while (isAlive(server) && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20))
-  return !isAlive(server)
+export async function send(target: Target, path: string, init: () => RequestInit = () => ({})): Promise<Response> {
+  for (;;) {
+    const asked = await target.findEngine()
+    try {
+      const response = await fetch(`${asked.url}${path}`, { ...init(), signal: AbortSignal.timeout(ANSWER_LIMIT_MS) })
+      if (response.status !== 503) return response
+      await wait(UNAVAILABLE_PAUSE_MS)
+    } catch (error) {
+      if (target.isStopped() || !(await hasDied(asked))) throw error
+    }
+  }
 }
 
-function isAlive(server: ServerProcess): boolean {
-  try {
-    process.kill(server.pid, 0)
-    return !server.hasExited()
-  } catch {
-    return false
-  }
+async function hasDied(engine: EngineProcess): Promise<boolean> {
+  await Promise.race([engine.ended, wait(DEATH_LIMIT_MS, undefined, { ref: false })])
+  return engine.end() !== undefined
 }

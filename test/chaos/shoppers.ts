@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 
 import { onServer } from '../../bench/support/workbench.ts'
 import type { Buyer } from '../races/buyers.ts'
-import type { ServerUnderFire } from './server-under-fire.ts'
+import type { UnderFire } from './server-under-fire.ts'
 
 export type ShopperWay = 'orders' | 'bag'
 
@@ -29,7 +29,7 @@ export interface Diary {
 }
 
 export interface Shop {
-  server: ServerUnderFire
+  server: UnderFire
   databaseUrl: string
   staff: Buyer
   /** Every variant on offer. */

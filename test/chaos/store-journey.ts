@@ -6,9 +6,9 @@ import { until, type Outcome } from './journey.ts'
 import { startMailReceiver } from './mail-receiver.ts'
 import type { FaultPoint } from './points.ts'
 import { startRedis } from './redis-server.ts'
-import { startServerUnderFire, type ServerUnderFire } from './server-under-fire.ts'
+import { startServerUnderFire, type ServerUnderFire, type UnderFire } from './server-under-fire.ts'
 import { ask, shop, type Diary, type Shop, type Shopper } from './shoppers.ts'
-import { storeProblems } from './verify-store.ts'
+import { storeProblems, waitForRest } from './verify-store.ts'
 
 /** Short, so that orders expire while others are placed. */
 const WINDOW_SECONDS = 2
@@ -38,8 +38,8 @@ export function runStorePoints(
   return storeJourney({
     folder,
     databaseUrl,
-    faults,
-    duringWork: (server, isOpen) => untilReached(server, faults, isOpen),
+    start: (env) => startServerUnderFire({ folder, databaseUrl, faults, env }),
+    duringWork: (server, { isOpen }) => untilReached(server, faults, isOpen),
   })
 }
 
@@ -50,13 +50,15 @@ export function runStoreKills(
   kills: number,
   maxMs: number,
 ): Promise<StoreOutcome> {
-  const duringWork = async (server: ServerUnderFire, isOpen: () => boolean): Promise<void> => {
-    for (let n = 0; n < kills && isOpen(); n++) {
+  const duringWork = async (server: ServerUnderFire, opening: Opening): Promise<void> => {
+    for (let n = 0; n < kills && opening.isOpen(); n++) {
+      await someOrders(opening)
       await wait(Math.random() * maxMs)
       await killAndRevive(server)
     }
   }
-  return storeJourney({ folder, databaseUrl, faults: [], duringWork })
+  const start = (env: Record<string, string>) => startServerUnderFire({ folder, databaseUrl, env })
+  return storeJourney({ folder, databaseUrl, start, duringWork })
 }
 
 /** Waits until the server has died of every fault in turn; one that is not reached in time is passed over. */
@@ -83,27 +85,52 @@ async function killAndRevive(server: ServerUnderFire): Promise<void> {
   }
 }
 
-interface StoreJourney {
-  folder: string
-  databaseUrl: string
-  faults: readonly string[]
-  /** Ends early when the shop does. */
-  duringWork: (server: ServerUnderFire, isOpen: () => boolean) => Promise<void>
+/** The shop while its customers come. */
+export interface Opening {
+  readonly isOpen: () => boolean
+  /** Orders that customers were told of so far. */
+  readonly orders: () => number
 }
 
-async function storeJourney({ folder, databaseUrl, faults, duringWork }: StoreJourney): Promise<StoreOutcome> {
+/** On a busy machine a process that was just started has done nothing yet, and to kill it proves little. */
+const ORDERS_BETWEEN = 5
+const ORDERS_LIMIT_MS = 3_000
+
+export async function someOrders({ isOpen, orders }: Opening): Promise<void> {
+  const enough = orders() + ORDERS_BETWEEN
+  const limit = Date.now() + ORDERS_LIMIT_MS
+  while (isOpen() && orders() < enough && Date.now() < limit) await wait(20)
+}
+
+export interface StoreJourney<Server extends UnderFire> {
+  folder: string
+  databaseUrl: string
+  start: (env: Record<string, string>) => Promise<Server>
+  /** Ends early when the shop does. */
+  duringWork: (server: Server, opening: Opening) => Promise<void>
+  /** When everything has come to rest, before it is counted. */
+  atRest?: (server: Server) => Promise<void>
+  /** Reads along from before the first order; its problems are asked for when everything has come to rest. */
+  follow?: (server: Server, staff: Buyer) => Promise<Follower>
+}
+
+export interface Follower {
+  problems(): Promise<string[]>
+  close(): Promise<void>
+}
+
+export async function storeJourney<Server extends UnderFire>(journey: StoreJourney<Server>): Promise<StoreOutcome> {
+  const { folder, databaseUrl } = journey
   const mail = await startMailReceiver()
   const redis = await startRedis(folder)
-  const env = {
+  const [staff] = await makeBuyers(databaseUrl, 1, { areStaff: true })
+  const [seller, ...customers] = await makeBuyers(databaseUrl, SHOPPERS + 1)
+  const server = await journey.start({
     SMTP_URL: mail.url,
     CONFIRM_WINDOW_SECONDS: String(WINDOW_SECONDS),
     ...(redis === undefined ? {} : { REDIS_URL: redis.url }),
-  }
-  // The first start makes the tables; the faults wait for those who shop.
-  await (await startServerUnderFire({ folder, databaseUrl })).stop()
-  const [staff] = await makeBuyers(databaseUrl, 1, { areStaff: true })
-  const [seller, ...customers] = await makeBuyers(databaseUrl, SHOPPERS + 1)
-  const server = await startServerUnderFire({ folder, databaseUrl, faults, env })
+  })
+  const follower = await journey.follow?.(server, staff!)
   try {
     const { variants, putIn } = await openShop({ server, databaseUrl }, seller!)
     const diary: Diary = { placed: [], told: [], unanswered: new Map(), problems: [] }
@@ -116,19 +143,26 @@ async function storeJourney({ folder, databaseUrl, faults, duringWork }: StoreJo
         diary.problems.push(`a customer gave up: ${error.message}`)
       }),
     )
-    await duringWork(server, () => isOpen)
+    await journey.duringWork(server, { isOpen: () => isOpen, orders: () => diary.placed.length })
     isOpen = false
     await Promise.all(shopping)
     await server.revive()
     const evidence = { databaseUrl, server, shoppers, seller: seller!, diary, putIn, redisUrl: redis?.url, mail, until }
+    await waitForRest(evidence)
+    await journey.atRest?.(server)
     const problems = await storeProblems(evidence)
+    problems.push(...((await follower?.problems()) ?? []), ...server.strangeEnds)
     const orders = diary.placed.length
     if (orders === 0) problems.push('nobody could order anything')
     return { deaths: server.deaths, reached: server.reached.map(nameOf), orders, problems }
   } finally {
-    await server.stop()
-    await redis?.stop()
-    await mail.close()
+    try {
+      await follower?.close()
+      await server.stop()
+    } finally {
+      await redis?.stop()
+      await mail.close()
+    }
   }
 }
 

@@ -2,13 +2,13 @@ import { onServer } from '../../bench/support/workbench.ts'
 import type { Buyer } from '../races/buyers.ts'
 import { stockProblems, type PutIn } from '../races/stock-invariant.ts'
 import { entryProblems } from './verify-stream.ts'
-import type { ServerUnderFire } from './server-under-fire.ts'
+import type { UnderFire } from './server-under-fire.ts'
 import type { Diary, Shopper } from './shoppers.ts'
 import { count, densityProblems, isSequenced, leftoverProblems, WAITING } from './verify.ts'
 
 export interface StoreEvidence {
   databaseUrl: string
-  server: ServerUnderFire
+  server: UnderFire
   shoppers: readonly Shopper[]
   seller: Buyer
   diary: Diary
@@ -16,7 +16,7 @@ export interface StoreEvidence {
   /** Absent where no Redis is installed. */
   redisUrl: string | undefined
   mail: { received: readonly { messageId: string }[] }
-  until: (what: string, condition: () => Promise<boolean>, server: ServerUnderFire) => Promise<void>
+  until: (what: string, condition: () => Promise<boolean>, server: UnderFire) => Promise<void>
 }
 
 /** Waits for rest, then compares what the customers heard with what is stored, what the log says, what was mailed and what was streamed. */
@@ -41,7 +41,7 @@ export async function storeProblems(evidence: StoreEvidence): Promise<string[]> 
 const DUE = `SELECT count(*) FROM orders WHERE state = 'PENDING_CONFIRMATION'`
 const UNSETTLED = `SELECT count(*) FROM payments WHERE status IN ('pending', 'refunding')`
 
-async function waitForRest({ databaseUrl, server, until }: StoreEvidence): Promise<void> {
+export async function waitForRest({ databaseUrl, server, until }: StoreEvidence): Promise<void> {
   const none = async (text: string): Promise<boolean> => (await count(databaseUrl, text)) === 0
   await until('every order was confirmed or has expired', () => none(DUE), server)
   await until('every payment is settled', () => none(UNSETTLED), server)

@@ -1,16 +1,16 @@
 import { onServer } from '../../bench/support/workbench.ts'
 import type { LiveClient } from './live-client.ts'
-import type { ServerUnderFire } from './server-under-fire.ts'
+import type { UnderFire } from './server-under-fire.ts'
 
 export interface Evidence {
   databaseUrl: string
-  server: ServerUnderFire
+  server: UnderFire
   client: LiveClient
   mail: readonly { messageId: string; subject: string }[]
   /** Feed ids that the server said it had stored. */
   acknowledged: readonly string[]
   work: 'uploads' | 'import'
-  until: (what: string, condition: () => Promise<boolean>, server: ServerUnderFire) => Promise<void>
+  until: (what: string, condition: () => Promise<boolean>, server: UnderFire) => Promise<void>
 }
 
 /** Waits for rest, then compares what was acknowledged, what is stored, what the log says, what the socket heard and what was mailed. */
@@ -20,7 +20,7 @@ export async function problemsOf(evidence: Evidence): Promise<string[]> {
     storedProblems(evidence),
     densityProblems(evidence.databaseUrl),
     announcementProblems(evidence),
-    socketProblems(evidence),
+    readerProblems(evidence.databaseUrl, 'the socket', evidence.client),
     mailProblems(evidence),
     leftoverProblems(evidence),
   ])
@@ -86,19 +86,27 @@ async function announcementProblems({ databaseUrl }: Evidence): Promise<string[]
   return announced.map((row) => `product ${row.id} is announced ${row.times} times`)
 }
 
-/** The socket heard every change after its first position, once, in order, and nothing else. */
-async function socketProblems({ databaseUrl, client }: Evidence): Promise<string[]> {
+/** What a reader of the log was told. */
+export interface Reader {
+  seen: readonly { position: number; id: string }[]
+  /** Where it began: it hears of what comes after this position. */
+  start: number
+  /** Times it was told that it has missed something. */
+  gaps: number
+}
+
+/** It heard every change after its first position, once, in order, and nothing else. */
+export async function readerProblems(databaseUrl: string, name: string, client: Reader): Promise<string[]> {
   const positions = client.seen.map((change) => change.position)
   const isOrdered = positions.every((position, n) => n === 0 || position > positions[n - 1]!)
   const rows = await onServer<{ id: string; position: string }>(databaseUrl, 'SELECT id, position FROM changes')
-  const first = positions[0] ?? 0
-  const committed = rows.filter((row) => Number(row.position) >= first).map((row) => row.id)
+  const committed = rows.filter((row) => Number(row.position) > client.start).map((row) => row.id)
   const heard = client.seen.map((change) => change.id)
   return [
-    ...(isOrdered ? [] : ['the socket heard positions out of order or twice']),
-    ...(client.gaps === 0 ? [] : [`the socket was told of ${client.gaps} gaps`]),
-    ...without(committed, heard).map((id) => `the socket never heard of change ${id}`),
-    ...without(heard, committed).map((id) => `the socket heard of change ${id}, which is not in the log`),
+    ...(isOrdered ? [] : [`${name} heard positions out of order or twice`]),
+    ...(client.gaps === 0 ? [] : [`${name} was told of ${client.gaps} gaps`]),
+    ...without(committed, heard).map((id) => `${name} never heard of change ${id}`),
+    ...without(heard, committed).map((id) => `${name} heard of change ${id}, which is not in the log`),
   ]
 }
 
