@@ -5,6 +5,7 @@ import { faultPoints, type FaultPoint } from './points.ts'
 import type { SideBySide } from './side-by-side.ts'
 import { runStoreKills, runStorePoints } from './store-journey.ts'
 import type { Tally } from './tally.ts'
+import { companies, createDealer, runTogether } from './together-journey.ts'
 
 interface Crashes {
   bench: Workbench
@@ -29,6 +30,7 @@ export async function crash(crashes: Crashes): Promise<void> {
       points.filter(({ work }) => work === 'store'),
     ),
     ...(isWanted('store-kills') ? [killStoreAtRandom(crashes)] : []),
+    ...(isWanted('store-kills-two') ? [killTogether(crashes)] : []),
     ...points.filter(isPlain).map((point) => crashAt(crashes, point)),
     ...(isWanted('kills') ? [killAtRandom(crashes, 'uploads'), killAtRandom(crashes, 'import')] : []),
     ...(isWanted('database') ? [endDatabase(crashes, 'SIGKILL'), endDatabase(crashes, 'SIGINT')] : []),
@@ -105,6 +107,30 @@ async function killStoreAtRandom(crashes: Crashes): Promise<void> {
   const kills = sum(outcomes.map(({ deaths }) => deaths))
   const orders = sum(outcomes.map((outcome) => outcome.orders))
   tally.say('random kills (store)', `${runs} runs, ${kills} kills, ${orders} orders`)
+}
+
+/** The companies take turns; each run is one life of a store's database. */
+async function killTogether(crashes: Crashes): Promise<void> {
+  const { bench, databases, tally, runs } = crashes
+  const deal = createDealer()
+  const outcomes = await attempts(crashes, (run) => {
+    const roles = companies[run % companies.length]!
+    const work = () => databases.lend((url) => runTogether(bench.folder, url, roles, deal))
+    return { name: `kill -9 among ${roles.join(', ')}`, work }
+  })
+  const kills = sum(outcomes.map(({ deaths }) => deaths))
+  const reached = outcomes.flatMap((outcome) => outcome.reached)
+  const orders = sum(outcomes.map((outcome) => outcome.orders))
+  const takenOver = sum(outcomes.map((outcome) => outcome.takenOver))
+  const atPoints = `${reached.length} of them at ${new Set(reached).size} points`
+  tally.say('store-kills-two', `${runs} runs, ${kills} kills, ${atPoints}, ${orders} orders, ${takenOver} leases lost`)
+  await tally.attempt('store-kills-two', async () => ({
+    problems: [
+      ...(reached.length === 0 ? ['no point was ever reached'] : []),
+      ...(kills === reached.length ? ['nobody was killed from outside'] : []),
+      ...(takenOver === 0 ? ['no lease was ever taken over'] : []),
+    ],
+  }))
 }
 
 async function endDatabase(crashes: Crashes, signal: 'SIGKILL' | 'SIGINT'): Promise<void> {

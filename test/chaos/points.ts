@@ -1,3 +1,5 @@
+import type { Role } from './engine-process.ts'
+
 /** A named place in the code where the process kills itself, and the work that passes it. */
 export interface FaultPoint {
   name: string
@@ -45,3 +47,20 @@ export const faultPoints: readonly FaultPoint[] = [
   { name: 'stream-after-publish', work: 'store', passes: 5 },
   { name: 'stream-after-cursor', work: 'store', passes: 5 },
 ]
+
+/** Those that only requests pass, and what serves them. */
+const OF_REQUESTS = /^(after-record|push-.*|order-(placed|confirmed|cancelled)-.*)$/
+/** Those of the consequences, which a process without requests has as well. */
+const OF_BACKGROUND =
+  /^((before|after)-subscriber-commit|after-(claim|render|send-before-mark|mark)|before-send|payment-.*|order-expired-.*|stream-.*)$/
+const OF_BOTH = /^(before|after)-sequence-commit$/
+
+/** The points that a process of this role passes while customers shop. */
+export function pointsOf(role: Role): readonly FaultPoint[] {
+  const passes = {
+    serve: [OF_REQUESTS, OF_BACKGROUND, OF_BOTH],
+    api: [OF_REQUESTS, OF_BOTH],
+    worker: [OF_BACKGROUND, OF_BOTH],
+  }
+  return faultPoints.filter(({ name }) => passes[role].some((pattern) => pattern.test(name)))
+}

@@ -20,15 +20,15 @@ customers want the same units, and counts afterwards. Ends with "N passed, N fai
 
   --runs N               every point and every random kill N times, the races 4 N times each,
                          200 N commands compared with the model of the store (50)
-  --only NAME,NAME       these alone: points by name, or kills, store-kills, database, held-open, races,
-                         crossing, model
+  --only NAME,NAME       these alone: points by name, or kills, store-kills, store-kills-two, database,
+                         held-open, races, crossing, model
   --at-once N            so many crash runs side by side; each mostly waits (twice the processors)
   --held-seconds N       how long one transaction stays open (60)
   --crossing-seconds N   how long orders cross each other in either shape (60)
   --help                 this text
 `
 
-const parts = ['kills', 'store-kills', 'database', 'held-open', 'races', 'crossing', 'model']
+const parts = ['kills', 'store-kills', 'store-kills-two', 'database', 'held-open', 'races', 'crossing', 'model']
 
 const { runs, atOnce, heldSeconds, crossingSeconds, only } = readCommandLine('chaos', USAGE, (args) => {
   const { values } = parseArguments({
