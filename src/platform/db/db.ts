@@ -106,6 +106,8 @@ export function createDb(options: DbOptions): Db {
     transaction: (work, transactionOptions = {}) => runTransaction(pool, send, work, transactionOptions),
     connect: async (applicationName) => {
       const client = new pg.Client(connectionConfig(url, applicationName, settings))
+      // A server may end in the same breath in which it says that the connection is ready, before the caller can listen.
+      client.on('error', () => undefined)
       await client.connect()
       return client
     },

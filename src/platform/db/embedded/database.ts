@@ -29,6 +29,8 @@ async function createDatabase(client: pg.Client): Promise<void> {
 
 async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client(connectionConfig(url, 'souk start'))
+  // A connection that is lost fails the statement that is under way; nobody else need hear of it.
+  client.on('error', () => undefined)
   await client.connect()
   try {
     return await work(client)
