@@ -9,7 +9,7 @@ import type { FastifyRequest } from 'fastify'
 import { InvalidError, UnsupportedMediaTypeError } from '../errors.ts'
 import type { BodyType } from './app.ts'
 import { requireCleanText } from './clean-text.ts'
-import { readBody, takeShortBody, watchStream, type BodyLimits, type StreamLimits } from './read-body.ts'
+import { readBody, requireUncut, takeShortBody, watchStream, type BodyLimits, type StreamLimits } from './read-body.ts'
 import { FormFields } from './validation.ts'
 
 export type ParseJson = (text: string) => unknown
@@ -64,6 +64,7 @@ export async function parseBody(
   limits: { body: BodyLimits; stream: StreamLimits; hash: boolean },
   parseJson: ParseJson,
 ): Promise<ParsedBody> {
+  requireUncut(request.raw)
   if (type.includes('/')) {
     watchStream(request.raw, limits.stream)
     return limits.hash ? hashedStream(request.raw, limits.body.maxBytes) : { value: request.raw }

@@ -10,6 +10,18 @@ export interface BodyLimits {
 }
 
 /**
+ * Throws InvalidError when the client has gone before its body was looked at, while its credential was: nothing would then tell whoever waits
+ * for the rest that none will come.
+ */
+export function requireUncut(raw: IncomingMessage): void {
+  if (raw.destroyed && !raw.readableEnded) throw cutShort()
+}
+
+function cutShort(): InvalidError {
+  return new InvalidError('The request body ended early.')
+}
+
+/**
  * Reads a whole body into memory, never more than `maxBytes` of it, whatever `Content-Length` says. What is left unread when it throws is
  * thrown away by `discardRest` once the answer is sent.
  */
@@ -34,7 +46,7 @@ export function readBody(raw: IncomingMessage, limits: BodyLimits): Promise<Buff
     }
 
     const onEnd = (): void => stop(undefined)
-    const onCut = (): void => stop(new InvalidError('The request body ended early.'))
+    const onCut = (): void => stop(cutShort())
     raw.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut)
   })
 }
@@ -71,7 +83,7 @@ export function takeShortBody(raw: IncomingMessage, maxBytes: number): Promise<B
 
     function onCut(): void {
       stop()
-      reject(new InvalidError('The request body ended early.'))
+      reject(cutShort())
     }
 
     raw.on('readable', onReadable).on('end', onEnd).on('error', onCut).on('close', onCut)

@@ -4,6 +4,7 @@ import type {
   onRequestAsyncHookHandler,
   onResponseHookHandler,
   onSendAsyncHookHandler,
+  onSendHookHandler,
   preValidationAsyncHookHandler,
   preValidationHookHandler,
 } from 'fastify'
@@ -39,7 +40,7 @@ export interface HookContext {
 export interface RouteHooks {
   onRequest: onRequestAsyncHookHandler
   preValidation: (preValidationHookHandler | preValidationAsyncHookHandler)[]
-  onSend: onSendAsyncHookHandler[]
+  onSend: (onSendHookHandler | onSendAsyncHookHandler)[]
   onResponse: onResponseHookHandler
 }
 
@@ -49,6 +50,7 @@ export function routeHooks(context: HookContext, policy: RoutePolicy): RouteHook
   return {
     onRequest: async (request, reply) => {
       arrive(context, request, reply)
+      noticeAbsence(reply, () => leave(context, request, reply, { ...policy, isAborted: true }))
       if (takesAnyPath) refuseWrittenOutPath(context.routes, request)
       await admit(context, policy, request, reply)
     },
@@ -59,12 +61,39 @@ export function routeHooks(context: HookContext, policy: RoutePolicy): RouteHook
       },
       ...(policy.takesIdempotencyKey ? [beginHook(context)] : []),
     ],
-    onSend: policy.takesIdempotencyKey ? [finishHook(context)] : [],
+    onSend: [...(policy.takesIdempotencyKey ? [finishHook(context)] : []), answeringHook],
     onResponse: (request, reply, done) => {
+      absences.delete(reply)
       leave(context, request, reply, policy)
       done()
     },
   }
+}
+
+interface Absence {
+  isAnswering: boolean
+  end: () => void
+}
+
+/** Of requests that are not over: where the client has gone before it had its answer, there is no `onResponse`. */
+const absences = new WeakMap<FastifyReply, Absence>()
+
+/** Calls `end` when the client has gone and whoever works for it has come to an answer all the same. */
+function noticeAbsence(reply: FastifyReply, end: () => void): void {
+  absences.set(reply, { isAnswering: false, end })
+  reply.raw.once('close', () => {
+    const absence = absences.get(reply)
+    if (absence?.isAnswering) absence.end()
+  })
+}
+
+const answeringHook: onSendHookHandler = (_request, reply, payload, done) => {
+  const absence = absences.get(reply)
+  if (absence !== undefined && !absence.isAnswering) {
+    absence.isAnswering = true
+    if (reply.raw.closed) absence.end()
+  }
+  done(null, payload)
 }
 
 /** The router takes a path for a parameter when the route that writes it out has not this method. */
@@ -136,12 +165,12 @@ function finishHook({ db }: HookContext): onSendAsyncHookHandler {
   }
 }
 
-/** Logs and counts an answer that is out. Neither the query nor any header is logged: both can carry credentials. */
+/** Logs and counts an answer that is out, or that nobody waits for any more. Neither the query nor any header is logged: both can carry credentials. */
 export function leave(
   { state, metrics, limits }: HookContext,
   request: FastifyRequest,
   reply: FastifyReply,
-  { pattern, isQuiet }: Pick<RoutePolicy, 'pattern' | 'isQuiet'>,
+  { pattern, isQuiet, isAborted }: Pick<RoutePolicy, 'pattern' | 'isQuiet'> & { isAborted?: boolean },
 ): void {
   state.running -= 1
   discardRest(request.raw, limits.rest)
@@ -156,6 +185,7 @@ export function leave(
       path: pathOf(request),
       route: pattern,
       status,
+      ...(isAborted === true ? { aborted: true } : {}),
       ms: Math.round(ms * 100) / 100,
       userId: request.callerIfAny?.userId,
     },
