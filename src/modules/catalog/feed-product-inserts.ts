@@ -35,11 +35,8 @@ export async function insertFree(
     isStored = free.length > 0 && (await copyProducts(tx, ownerId, free, now))
   }
   if (free.length === 0) return free
-  await copyRows(
-    tx,
-    STOCK_LEVELS,
-    inPieces(free, ({ id, product }) => [id, 'default', product.quantity]),
-  )
+  const stock = inPieces(free, ({ id, product }) => [id, 'default', product.quantity])
+  await Promise.all([tx.run(sql`RELEASE SAVEPOINT insert_products`), copyRows(tx, STOCK_LEVELS, stock)])
   await copyRows(
     tx,
     DOCUMENTS,
@@ -49,21 +46,16 @@ export async function insertFree(
   return free
 }
 
-/** False, with nothing stored, when one of the feed ids has been taken since they were looked up. */
+/** False, with nothing stored, when one of the feed ids has been taken since they were looked up. Leaves a savepoint open where it is true. */
 async function copyProducts(tx: Tx, ownerId: string, rows: readonly NewFeedProduct[], now: Date): Promise<boolean> {
-  await tx.run(sql`SAVEPOINT insert_products`)
+  const products = inPieces(rows, (row) => productValues(ownerId, row, now))
   try {
-    await copyRows(
-      tx,
-      PRODUCTS,
-      inPieces(rows, (row) => productValues(ownerId, row, now)),
-    )
+    await Promise.all([tx.run(sql`SAVEPOINT insert_products`), copyRows(tx, PRODUCTS, products)])
   } catch (error) {
     if (!violates(error, 'products_feed_id_key')) throw error
     await tx.run(sql`ROLLBACK TO SAVEPOINT insert_products`)
     return false
   }
-  await tx.run(sql`RELEASE SAVEPOINT insert_products`)
   return true
 }
 

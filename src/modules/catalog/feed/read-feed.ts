@@ -10,10 +10,13 @@ export type { FeedEntry, FeedProblem } from './item-reader.ts'
  * or of markup to be cleaned away. So the first piece is small and the others follow the time that was needed.
  */
 const MIN_PIECE_BYTES = 2 * 1024
-const MAX_PIECE_BYTES = 32 * 1024
+const MAX_PIECE_BYTES = 16 * 1024
 const PIECE_MS = 1
-/** After this long in one turn of the event loop others get theirs. */
-const TURN_MS = 3
+/**
+ * After this long in one turn of the event loop others get theirs: requests, and in the import thread the answers of the database, which would
+ * stand still for as long some twenty times in every batch.
+ */
+const TURN_MS = 0.5
 const BATCH_ITEMS = 1_000
 /** A batch ends early after so many bytes of the file: texts of its items may keep alive the chunks they were cut from. */
 const BATCH_BYTES = 8 * 1024 * 1024

@@ -29,15 +29,17 @@ export async function storeBatch(
   batch: Batch,
 ): Promise<'stored' | 'cancelling'> {
   const answer = await db.transaction(async (tx) => {
-    await commitWithoutWaiting(tx)
-    const held = await lockHeld(tx, claim.job.id, claim.token)
+    const [held] = await Promise.all([lockHeld(tx, claim.job.id, claim.token), commitWithoutWaiting(tx)])
     if (held === undefined) throw new LeaseLostError()
     if (held.state === 'cancelling') return 'cancelling'
     const outcome = await applyBatch(tx, claim.job, batch.entries, clock.now())
     const problems = reportedProblems(batch.entries, outcome.notOurs)
     await insertProblems(tx, claim.job.id, held.problems, problems)
-    const saved = await saveCheckpoint(tx, claim.job.id, checkpointOf(batch, outcome, problems))
-    if (await takeProgressTurn(tx, claim.job.id)) await recordImport(tx, importProgressed, saved)
+    const [saved, isOurTurn] = await Promise.all([
+      saveCheckpoint(tx, claim.job.id, checkpointOf(batch, outcome, problems)),
+      takeProgressTurn(tx, claim.job.id),
+    ])
+    if (isOurTurn) await recordImport(tx, importProgressed, saved)
     faultPoint('import-before-batch-commit')
     return 'stored'
   })

@@ -13,7 +13,7 @@ import { recordEnd } from './topics.ts'
 const BATCH_ITEMS = 1_000
 /** Items after which the planner looks at the tables, and how many times more before it looks again. */
 const FIRST_LOOK_ITEMS = 2_000
-const LOOK_GROWTH = 4
+const LOOK_GROWTH = 8
 
 export interface ImportRunner {
   db: Db
