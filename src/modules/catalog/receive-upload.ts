@@ -1,6 +1,5 @@
-import type { IncomingMessage } from 'node:http'
-
-import { InvalidError, PayloadTooLargeError, SoukError } from '../../platform/errors.ts'
+import { InvalidError, PayloadTooLargeError } from '../../platform/errors.ts'
+import type { BodyStream } from '../../platform/http/read-body.ts'
 import { checkWellFormed, isFeedError, type FeedError } from './feed/read-feed.ts'
 import { createMultipartParser, MultipartError } from './multipart.ts'
 import type { SpoolFile } from './spool.ts'
@@ -19,23 +18,20 @@ const MAX_OTHER_BYTES = 1024 * 1024
  * client costs a file and no database connection. Throws InvalidError for a body that is cut off, malformed or has no file, and
  * PayloadTooLargeError as soon as it is too long; what is not read then is left to the server.
  */
-export async function receiveUpload(raw: IncomingMessage, spool: SpoolFile, maxBytes: number): Promise<ReceivedFile> {
-  if (Number(raw.headers['content-length']) > maxBytes) throw new PayloadTooLargeError()
+export async function receiveUpload(body: BodyStream, spool: SpoolFile, maxBytes: number): Promise<ReceivedFile> {
+  if (Number(body.headers['content-length']) > maxBytes) throw new PayloadTooLargeError()
   try {
-    return await receiveFile(raw, spool, maxBytes)
+    return await receiveFile(body, spool, maxBytes)
   } catch (error) {
-    if (error instanceof SoukError) throw error
     if (error instanceof MultipartError) throw new InvalidError(error.message)
-    if (raw.readableAborted) throw new InvalidError('The request body ended early.')
     throw error
   }
 }
 
-async function receiveFile(raw: IncomingMessage, spool: SpoolFile, maxBytes: number): Promise<ReceivedFile> {
-  const collector = collectFile(raw.headers['content-type'] ?? '')
+async function receiveFile(body: BodyStream, spool: SpoolFile, maxBytes: number): Promise<ReceivedFile> {
+  const collector = collectFile(body.headers['content-type'] ?? '')
   let received = 0
-  // Not destroyed on an early end: the client must be able to read why.
-  for await (const chunk of raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+  for await (const chunk of body as AsyncIterable<Buffer>) {
     received += chunk.length
     if (received > maxBytes) throw new PayloadTooLargeError()
     for (const bytes of await collector.take(chunk)) await spool.write(bytes)

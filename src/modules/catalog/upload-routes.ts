@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 
 import { Type } from 'typebox'
@@ -6,6 +5,7 @@ import { Type } from 'typebox'
 import { InvalidError } from '../../platform/errors.ts'
 import { faultPoint } from '../../platform/fault.ts'
 import type { App } from '../../platform/http/app.ts'
+import type { BodyStream } from '../../platform/http/read-body.ts'
 import type { Caller } from '../../platform/http/caller.ts'
 import { isFeedError, type FeedError } from './feed/read-feed.ts'
 import { receiveUpload } from './receive-upload.ts'
@@ -49,7 +49,7 @@ export function registerUploadRoutes(app: App): void {
       },
     },
     async (request, reply) => {
-      const body = request.body as IncomingMessage | undefined
+      const body = request.body as BodyStream | undefined
       if (body === undefined) throw new InvalidError('No file provided')
       const spool = await openUploadSpool(app.config.dataDir)
       try {
@@ -87,7 +87,7 @@ async function upload(
   app: App,
   slots: Slots,
   caller: Caller,
-  body: IncomingMessage,
+  body: BodyStream,
   spool: UploadSpool,
 ): Promise<{ plan: UploadPlan; result: UploadResult }> {
   const { fileName, error } = await receiveUpload(body, spool.feed, app.config.maxUploadBytes)

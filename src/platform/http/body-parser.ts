@@ -9,7 +9,15 @@ import type { FastifyRequest } from 'fastify'
 import { InvalidError, UnsupportedMediaTypeError } from '../errors.ts'
 import type { BodyType } from './app.ts'
 import { requireCleanText } from './clean-text.ts'
-import { readBody, requireUncut, takeShortBody, watchStream, type BodyLimits, type StreamLimits } from './read-body.ts'
+import {
+  readBody,
+  requireUncut,
+  takeShortBody,
+  watchedStream,
+  type BodyLimits,
+  type BodyStream,
+  type StreamLimits,
+} from './read-body.ts'
 import { FormFields } from './validation.ts'
 
 export type ParseJson = (text: string) => unknown
@@ -66,8 +74,8 @@ export async function parseBody(
 ): Promise<ParsedBody> {
   requireUncut(request.raw)
   if (type.includes('/')) {
-    watchStream(request.raw, limits.stream)
-    return limits.hash ? hashedStream(request.raw, limits.body.maxBytes) : { value: request.raw }
+    const body = watchedStream(request.raw, limits.stream)
+    return limits.hash ? hashedStream(body, limits.body.maxBytes) : { value: body }
   }
   const bytes = await readBody(request.raw, limits.body)
   const value = bytes.length === 0 ? undefined : await parseBytes(request, type, bytes, parseJson)
@@ -75,16 +83,16 @@ export async function parseBody(
 }
 
 /** A stream of the body again; with its hash when it is short enough to be held in memory. */
-async function hashedStream(raw: IncomingMessage, maxBytes: number): Promise<ParsedBody> {
-  const chunks = await takeShortBody(raw, maxBytes)
-  if (chunks === undefined) return { value: raw }
+async function hashedStream(body: BodyStream, maxBytes: number): Promise<ParsedBody> {
+  const chunks = await takeShortBody(body, maxBytes)
+  if (chunks === undefined) return { value: body }
   // In the pieces that came, so that whoever parses them does not hold up the event loop with all at once.
-  const value = Object.assign(Readable.from(chunks), { headers: raw.headers })
-  return { value, hash: hashOf(raw, Buffer.concat(chunks)) }
+  const value = Object.assign(Readable.from(chunks), { headers: body.headers })
+  return { value, hash: hashOf(body, Buffer.concat(chunks)) }
 }
 
 /** A form that is sent again has another boundary, made up by the client; it is the same body all the same. */
-function hashOf(raw: IncomingMessage, bytes: Buffer): Buffer {
+function hashOf(raw: Pick<IncomingMessage, 'headers'>, bytes: Buffer): Buffer {
   const hash = createHash('sha256')
   const [, quoted, plain] =
     /^multipart\/.*;\s*boundary=(?:"([^"]+)"|([^\s;]+))/i.exec(raw.headers['content-type'] ?? '') ?? []

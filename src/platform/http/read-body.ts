@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { PassThrough, type Readable } from 'node:stream'
 
 import { InvalidError, PayloadTooLargeError } from '../errors.ts'
 import { RequestTimeoutError } from './server-errors.ts'
@@ -55,24 +56,24 @@ export function readBody(raw: IncomingMessage, limits: BodyLimits): Promise<Buff
  * The pieces of a streamed body that is not longer than `maxBytes`; undefined for a longer one, which can then be read as if nothing had been
  * taken from it.
  */
-export function takeShortBody(raw: IncomingMessage, maxBytes: number): Promise<Buffer[] | undefined> {
-  if (Number(raw.headers['content-length']) > maxBytes) return Promise.resolve(undefined)
+export function takeShortBody(body: BodyStream, maxBytes: number): Promise<Buffer[] | undefined> {
+  if (Number(body.headers['content-length']) > maxBytes) return Promise.resolve(undefined)
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
 
     function stop(): void {
-      raw.off('readable', onReadable).off('end', onEnd).off('error', onCut).off('close', onCut)
+      body.off('readable', onReadable).off('end', onEnd).off('error', onError)
     }
 
     function onReadable(): void {
-      for (let chunk = raw.read() as Buffer | null; chunk !== null; chunk = raw.read() as Buffer | null) {
+      for (let chunk = body.read() as Buffer | null; chunk !== null; chunk = body.read() as Buffer | null) {
         chunks.push(chunk)
         size += chunk.length
       }
       if (size <= maxBytes) return
       stop()
-      raw.unshift(Buffer.concat(chunks, size))
+      body.unshift(Buffer.concat(chunks, size))
       resolve(undefined)
     }
 
@@ -81,12 +82,12 @@ export function takeShortBody(raw: IncomingMessage, maxBytes: number): Promise<B
       resolve(chunks)
     }
 
-    function onCut(): void {
+    function onError(error: Error): void {
       stop()
-      reject(cutShort())
+      reject(error)
     }
 
-    raw.on('readable', onReadable).on('end', onEnd).on('error', onCut).on('close', onCut)
+    body.on('readable', onReadable).on('end', onEnd).on('error', onError)
   })
 }
 
@@ -104,6 +105,7 @@ export function discardRest(raw: IncomingMessage, limits: RestLimits): void {
   let left = limits.bytes
   const timer = setTimeout(() => raw.destroy(), limits.ms)
   const end = (): void => clearTimeout(timer)
+  raw.unpipe()
   raw.on('data', (chunk: Buffer) => {
     left -= chunk.length
     if (left < 0) raw.destroy()
@@ -132,18 +134,32 @@ export interface StreamLimits {
   minBytes: number
 }
 
+/** A body as a stream of its own; `headers` are those of the request. */
+export type BodyStream = Readable & Pick<IncomingMessage, 'headers'>
+
 /**
- * Cuts a client that sends a streamed body too slowly; a long upload that keeps sending is never cut. While our own side is the slow one
- * (the stream is paused with data waiting) no time counts.
+ * The body as a stream that fails, with RequestTimeoutError when the client sends too slowly and with InvalidError when it goes away. The
+ * request itself outlives both, because the answer is still to be sent on it. A long upload that keeps sending is never cut, and while our
+ * own side is the slow one no time counts.
  */
-export function watchStream(raw: IncomingMessage, limits: StreamLimits): void {
+export function watchedStream(raw: IncomingMessage, limits: StreamLimits): BodyStream {
+  const body = Object.assign(new PassThrough(), { headers: raw.headers })
   let seen = raw.socket.bytesRead
   const timer = setInterval(() => {
-    const isOurTurn = raw.complete || (raw.readableLength > 0 && raw.readableFlowing !== true)
+    const isOurTurn = raw.complete || body.writableNeedDrain
     const received = raw.socket.bytesRead - seen
     seen = raw.socket.bytesRead
-    if (!isOurTurn && received < limits.minBytes) raw.destroy(new RequestTimeoutError())
+    if (!isOurTurn && received < limits.minBytes) body.destroy(new RequestTimeoutError())
   }, limits.windowMs)
-  const end = (): void => clearInterval(timer)
-  raw.once('end', end).once('close', end)
+  // Whoever reads the body later finds the error there; until then nobody listens.
+  body.on('error', () => undefined)
+  raw.pipe(body)
+  raw.once('close', () => {
+    if (!raw.readableEnded) body.destroy(cutShort())
+  })
+  body.once('close', () => {
+    clearInterval(timer)
+    raw.unpipe(body)
+  })
+  return body
 }

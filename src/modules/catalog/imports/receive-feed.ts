@@ -1,6 +1,5 @@
-import type { IncomingMessage } from 'node:http'
-
-import { InvalidError, PayloadTooLargeError, SoukError } from '../../../platform/errors.ts'
+import { InvalidError, PayloadTooLargeError } from '../../../platform/errors.ts'
+import type { BodyStream } from '../../../platform/http/read-body.ts'
 import { newId } from '../../../platform/ids.ts'
 import { checkWellFormed, isFeedError } from '../feed/read-feed.ts'
 import { createMultipartParser, MultipartError } from '../multipart.ts'
@@ -30,14 +29,14 @@ const MAX_OTHER_BYTES = 1024 * 1024
  * Takes the feed out of a request body, a chunk at a time: to disk and through the meter. Whatever goes wrong, nothing stays on the disk.
  */
 export async function receiveFeed(
-  raw: IncomingMessage | undefined,
+  request: BodyStream | undefined,
   spool: Spool,
   maxBytes: number,
 ): Promise<ReceivedFeed> {
-  if (raw === undefined) throw noFile()
-  const type = raw.headers['content-type'] ?? ''
+  if (request === undefined) throw noFile()
+  const type = request.headers['content-type'] ?? ''
   const sink = createSink(spool, maxBytes)
-  const body = bodyChunks(raw, maxBytes + MAX_OTHER_BYTES)
+  const body = bodyChunks(request, maxBytes + MAX_OTHER_BYTES)
   try {
     const isMultipart = /^multipart\/form-data/i.test(type)
     const { fileName, fields } = isMultipart ? await readMultipart(body, type, sink) : await readRaw(body, sink)
@@ -166,22 +165,16 @@ function multipart<T>(step: () => T): T {
 }
 
 /**
- * The body as it arrives; a client that goes away in the middle is an error of the request, not of ours. The limit holds for the bytes on
- * the wire too: gzip can be made of any number of them that unpack to nothing, and a form of parts that nobody wants.
+ * The body as it arrives. The limit holds for the bytes on the wire too: gzip can be made of any number of them that unpack to nothing, and a
+ * form of parts that nobody wants.
  */
-async function* bodyChunks(raw: IncomingMessage, maxBytes: number): AsyncGenerator<Buffer> {
-  if (Number(raw.headers['content-length']) > maxBytes) throw new PayloadTooLargeError()
+async function* bodyChunks(body: BodyStream, maxBytes: number): AsyncGenerator<Buffer> {
+  if (Number(body.headers['content-length']) > maxBytes) throw new PayloadTooLargeError()
   let bytes = 0
-  try {
-    // The request must outlive a refusal: the answer is still to be sent on it.
-    for await (const chunk of raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      bytes += chunk.length
-      if (bytes > maxBytes) throw new PayloadTooLargeError()
-      yield chunk
-    }
-  } catch (error) {
-    if (raw.readableAborted && !(error instanceof SoukError)) throw new InvalidError('The request body ended early.')
-    throw error
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > maxBytes) throw new PayloadTooLargeError()
+    yield chunk
   }
 }
 

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 
 import { Type } from 'typebox'
@@ -6,6 +5,7 @@ import { Type } from 'typebox'
 import type { Db } from '../../../platform/db/db.ts'
 import { InvalidError } from '../../../platform/errors.ts'
 import type { App } from '../../../platform/http/app.ts'
+import type { BodyStream } from '../../../platform/http/read-body.ts'
 import { uuidParam } from '../../../platform/http/schemas.ts'
 import { exampleUpload } from '../schemas.ts'
 import { listImports } from './import-queries.ts'
@@ -52,7 +52,7 @@ function registerRequest(app: App): void {
       config: { bodyTypes, postman: { order: 210, raw: exampleUpload, save: { importId: 'id' } } },
     },
     async (request, reply) => {
-      const body = request.body as IncomingMessage | undefined
+      const body = request.body as BodyStream | undefined
       const feed = await receiveFeed(body, spool, app.config.maxImportBytes)
       try {
         const options = readOptions({ ...request.query, ...feed.fields })
