@@ -1,4 +1,4 @@
-import { createReadStream, createWriteStream } from 'node:fs'
+import { createReadStream, createWriteStream, openAsBlob } from 'node:fs'
 import { Agent } from 'node:http'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ import { writeFeedFile } from '../support/feed.ts'
 import { closedLoop, send } from '../support/load.ts'
 import type { ServerProcess } from '../support/processes.ts'
 import { atLeast, below, ratioOf, type Measurement, type Scenario, type Sizes } from '../support/scenario.ts'
-import { latency } from '../support/stats.ts'
+import { latency, median } from '../support/stats.ts'
 import { importFeed, onServer, openWorkbench, signIn, type Workbench } from '../support/workbench.ts'
 
 /** The tables that an import fills, one row of each per item. */
@@ -19,8 +19,15 @@ const TABLES = ['products', 'stock_levels', 'product_search']
 /** Filled in the background for as many products as there was time for: not what an import stores. */
 const NOT_IMPORTED = ['words']
 const READS_PER_SECOND = 20
+const UPLOADS = 5
+/** The server's own histogram measures from one firing of a timer to the next; this much of it is the timer's interval. */
+const LAG_TIMER_MS = 10
+const LONGEST_BLOCK_MS = 20
 
-/** Background imports of 10 thousand and 1 million items beside COPY of the same rows into the same tables with the same indexes. */
+/**
+ * Background imports of 10 thousand and 1 million items beside COPY of the same rows into the same tables with the same indexes, and how long
+ * these and uploads hold the event loop of the server.
+ */
 export const feedScenario: Scenario = {
   name: 'feed',
   async run(sizes) {
@@ -29,6 +36,7 @@ export const feedScenario: Scenario = {
       const counts = sizes.isSmoke ? [1000] : [10_000, 1_000_000]
       const lines: Measurement[] = []
       for (const count of counts) lines.push(...(await measureImport(bench, count, sizes)))
+      lines.push(...(await measureUploads(bench, sizes.isSmoke ? [100] : [1000, 10_000])))
       return lines
     } finally {
       await bench.close()
@@ -62,18 +70,77 @@ async function measureImport(bench: Workbench, count: number, sizes: Sizes): Pro
       ...lines,
       below(`memory growth during the import of ${at}`, 'MB', seen.growthBytes / 1024 ** 2, 64),
       below(`reads during the import of ${at}, p99`, 'ms', seen.readP99, 50),
+      {
+        ...below(
+          `longest block of the event loop in a second of that import`,
+          'ms',
+          median(seen.blocks),
+          LONGEST_BLOCK_MS,
+        ),
+        note: `median of ${seen.blocks.length} s; p95 ${latency(seen.blocks).p95.toFixed(1)}, longest ${Math.max(...seen.blocks).toFixed(1)} ms`,
+      },
     ]
   } finally {
     await server.stop()
   }
 }
 
-/** Samples memory, and reads list pages at a steady pace whether or not earlier ones are answered, while something else runs. */
+/** How long uploads of so many items, each answered when they are stored, hold the event loop. */
+async function measureUploads(bench: Workbench, counts: readonly number[]): Promise<Measurement[]> {
+  const server = await bench.startSouk(await bench.createDatabase())
+  try {
+    const headers = await signIn(server.url)
+    const lines: Measurement[] = []
+    for (const count of counts) lines.push(await measureUpload(bench, server.url, headers, count))
+    return lines
+  } finally {
+    await server.stop()
+  }
+}
+
+async function measureUpload(
+  bench: Workbench,
+  url: string,
+  headers: Record<string, string>,
+  count: number,
+): Promise<Measurement> {
+  const blocks: number[] = []
+  // The first one is not counted: it meets code that has never run.
+  for (let round = 0; round <= UPLOADS; round++) {
+    const feed = join(bench.folder, `upload-${count}-${round}.xml`)
+    await writeFeedFile(feed, count, round * count)
+    await longestBlock(url)
+    await upload(url, headers, feed)
+    const block = await longestBlock(url)
+    if (round > 0) blocks.push(block)
+  }
+  const what = `longest block of the event loop in an upload of ${count.toLocaleString('en')} items`
+  const note = `median of ${blocks.length}; longest ${Math.max(...blocks).toFixed(1)} ms`
+  return { ...below(what, 'ms', median(blocks), LONGEST_BLOCK_MS), note }
+}
+
+async function upload(url: string, headers: Record<string, string>, path: string): Promise<void> {
+  const form = new FormData()
+  form.set('file', await openAsBlob(path), 'feed.xml')
+  const response = await fetch(`${url}/upload-products/`, { method: 'POST', headers, body: form })
+  const text = await response.text()
+  if (!response.ok) throw new Error(`upload answered ${response.status}: ${text.slice(0, 500)}`)
+}
+
+/** Milliseconds of the longest time that the event loop of the server was held since this was last asked; what else ran on the processor counts. */
+async function longestBlock(url: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text()
+  const seconds = Number(/^nodejs_eventloop_lag_max_seconds (\S+)$/m.exec(text)?.[1])
+  return Math.max(0, seconds * 1000 - LAG_TIMER_MS)
+}
+
+/** Samples memory and the event loop, and reads list pages at a steady pace whether or not earlier ones are answered, while something else runs. */
 function watchWhile(server: ServerProcess, headers: Record<string, string>) {
   const target = { url: `${server.url}/list-products/?page_size=20`, headers }
   const agent = new Agent({ keepAlive: true })
   const before = server.residentBytes()
   const times: number[] = []
+  const blocks: number[] = []
   const failures: unknown[] = []
   let highest = before
 
@@ -88,14 +155,21 @@ function watchWhile(server: ServerProcess, headers: Record<string, string>) {
     highest = Math.max(highest, server.residentBytes())
     read().catch((error: unknown) => failures.push(error))
   }, 1000 / READS_PER_SECOND)
+  const seconds = setInterval(() => {
+    longestBlock(server.url).then(
+      (block) => blocks.push(block),
+      (error: unknown) => failures.push(error),
+    )
+  }, 1000)
 
   return {
     stop: async () => {
       clearInterval(timer)
+      clearInterval(seconds)
       await new Promise((resolve) => setTimeout(resolve, 500))
       agent.destroy()
       if (failures.length > 0) throw new Error(`${failures.length} reads failed, the first with ${String(failures[0])}`)
-      return { growthBytes: highest - before, readP99: latency(times).p99 }
+      return { growthBytes: highest - before, readP99: latency(times).p99, blocks }
     },
   }
 }
