@@ -54,6 +54,19 @@ describe('GET /api/changes/', () => {
     expect(answer).toMatchObject({ epoch: start.epoch, position: start.position + 5, oldest: 1 })
   })
 
+  it('looks back behind those that the caller may not see', async () => {
+    const start = await head()
+    await recordThings(rig.db, 1, 3)
+    await recordThings(rig.db, 4, 247)
+    for (let n = 4; n <= 250; n++) hiddenThings.add(String(n))
+    await settle(start.position + 250)
+
+    const answer = await get('?limit=3')
+
+    expect(answer.changes.map(({ data }) => data.n)).toEqual([1, 2, 3])
+    expect(answer.position).toBe(start.position + 250)
+  })
+
   it('pages on from a position and says how far it has read, also where nothing matched', async () => {
     const start = await head()
     await recordThings(rig.db, 1, 5)

@@ -27,6 +27,9 @@ export interface ChangesPage {
   changes: PresentedChange[]
 }
 
+/** So many changes are looked at together, however few are wanted. */
+const LOOK_BACK = 100
+
 type Head = Awaited<ReturnType<ChangeLog['head']>>
 
 export type ReadChanges = (request: ReadRequest) => Promise<ChangesPage>
@@ -38,12 +41,23 @@ export function createReadChanges(hub: Hub, db: Db, changeLog: Pick<ChangeLog, '
       requireReachable(request.from, head)
       return { entries: [], cursor: request.from.since }
     }
-    const { caller, patterns, limit } = request
+    return { entries: await lastVisible(request, head), cursor: head.position }
+  }
+
+  /** Backwards from the head, until there are enough that the caller may see still. */
+  async function lastVisible({ caller, patterns, limit, signal }: ReadRequest, head: Head): Promise<Entry[]> {
     const topics = patterns.includes('*') ? {} : { topics: patterns }
-    const query = { oldest: head.oldest, upTo: head.position, audience: audienceOf(caller), limit, ...topics }
-    const changes = await readLastChanges(db, changeLog, query)
-    const entries = changes.map((change) => createEntry(change, head.epoch))
-    return { entries: await hub.visible(caller, entries), cursor: head.position }
+    const query = { oldest: head.oldest, audience: audienceOf(caller), limit: Math.max(limit, LOOK_BACK), ...topics }
+    let upTo = head.position
+    let found: Entry[] = []
+    while (found.length < limit && !signal.aborted) {
+      const changes = await readLastChanges(db, changeLog, { ...query, upTo })
+      const entries = changes.map((change) => createEntry(change, head.epoch))
+      found = [...(await hub.visible(caller, entries)), ...found]
+      if (changes.length < query.limit) break
+      upTo = changes[0]!.position - 1
+    }
+    return found.slice(-limit)
   }
 
   /** The next changes the caller may see, up to the head; none means that everything up to the head has been looked at. */
