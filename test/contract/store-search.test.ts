@@ -106,6 +106,7 @@ describe('GET /api/products/', () => {
     const id = await sell('Tagged', { tags: [linen, summer] })
     expect(await findTitles({ search_term: 'LINEN W' })).toEqual(['Tagged'])
     expect(await findTitles({ tag: summer })).toEqual(['Tagged'])
+    expect(await findTitles({ tag: summer.toUpperCase() })).toEqual(['Tagged'])
     // No term runs over two tags, or from the description into one.
     expect(await findTitles({ search_term: 'wear summer' })).toEqual([])
 

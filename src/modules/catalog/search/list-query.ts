@@ -54,7 +54,8 @@ export function readListQuery(query: ListQuery): ListRequest {
 
 function readUuid(query: ListQuery, name: 'tag' | 'owner_user_id', errors: FieldErrors): string | undefined {
   const text = query[name]
-  if (text === undefined || isUuid(text)) return text
+  // As the database writes ids: some of the tests compare texts.
+  if (text === undefined || isUuid(text)) return text?.toLowerCase()
   errors[name] = ['A UUID is required.']
   return undefined
 }
