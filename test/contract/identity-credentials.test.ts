@@ -242,6 +242,16 @@ describe('scopes', () => {
     expect([read.statusCode, write.statusCode]).toEqual([200, 403])
   })
 
+  it.each(['/api/auth/logout/', '/logout/'])('let every token end itself at %s', async (url) => {
+    const tokens = [(await oauthToken('ada', 'read')).json(), (await oauthToken('ada', 'write')).json()]
+
+    const answers = await Promise.all(tokens.map(({ access_token: token }) => app.post(url, {}, bearer(token))))
+    const after = await Promise.all(tokens.map(({ access_token: token }) => app.get('/api/users/me/', bearer(token))))
+
+    expect(answers.map(({ statusCode }) => statusCode)).toEqual([200, 200])
+    expect(after.map(({ statusCode }) => statusCode)).toEqual([401, 401])
+  })
+
   it('answer 403 to a token without read that reads', async () => {
     const { access_token: token } = (await oauthToken('ada', 'write')).json()
 

@@ -23,6 +23,9 @@ import {
   type UserPatch,
 } from './users-queries.ts'
 
+/** What the older endpoints say of an unknown, deleted or malformed id (identity contract, section 7). */
+export const NO_USER = 'No user found'
+
 export type NewAccount = Pick<NewUser, 'username' | 'email' | 'passwordHash'> & Partial<NewUser>
 
 /** Creates a user; throws InvalidError when the name or the e-mail is taken, by either kind of name of a live user. */
@@ -49,7 +52,7 @@ export async function updateAccount(
   check: (changes: UserPatch) => void,
 ): Promise<User> {
   const account = await lockAccount(tx, id)
-  if (account === undefined) throw new NotFoundError('No user found')
+  if (account === undefined) throw new NotFoundError(NO_USER)
   requireSelfOrStaff(caller, id)
   const fields = changedFields(account, patch)
   if (fields.length === 0) return account
@@ -77,7 +80,7 @@ export async function updateAccount(
 /** Deletes a user softly: every sign-in ends, the names become free, and what other modules registered happens with it. */
 export async function deleteAccount(tx: Tx, caller: Caller, id: string, now: Date): Promise<void> {
   const account = await lockAccount(tx, id)
-  if (account === undefined) throw new NotFoundError('No user found')
+  if (account === undefined) throw new NotFoundError(NO_USER)
   requireSelfOrStaff(caller, id)
 
   await markUserDeleted(tx, id)

@@ -7,13 +7,14 @@ import { NotFoundError } from '../../platform/errors.ts'
 import { isUuid } from '../../platform/ids.ts'
 import { uuidParam } from '../../platform/http/schemas.ts'
 import { emailFault, nameFault, passwordFault, refuseFaults, usernameFault } from './account-rules.ts'
-import { changePassword, deleteAccount, updateAccount, wrongOldPassword } from './accounts.ts'
+import { changePassword, deleteAccount, NO_USER, updateAccount, wrongOldPassword } from './accounts.ts'
 import { passwordHashing } from './passwords.ts'
 import { requireSelf, requireSelfOrStaff } from './policy.ts'
 import { presentOwnProfile, presentPublicProfile, presentUser, presentUserTo } from './presenters.ts'
 import { countProfile } from './profile-counts.ts'
 import {
   messageSchema,
+  ownProfileSchema,
   profileSchema,
   updatedUserSchema,
   updatePasswordBody,
@@ -29,7 +30,7 @@ const tags = ['Users']
 export function profileRoutes(app: App): void {
   app.get(
     '/api/users/me/',
-    { schema: { tags, operationId: 'getMe', summary: 'The own profile', response: { 200: profileSchema } } },
+    { schema: { tags, operationId: 'getMe', summary: 'The own profile', response: { 200: ownProfileSchema } } },
     async (request) => presentOwnProfile(await getUser(app.db, request.caller.userId)),
   )
 
@@ -102,7 +103,7 @@ function userRecordRoute(app: App): void {
   app.get(
     '/api/user/:user_id/',
     {
-      config: { postman: { path: { user_id: '{{userId}}' } } },
+      config: { notFound: NO_USER, postman: { path: { user_id: '{{userId}}' } } },
       schema: {
         tags,
         operationId: 'getUserRecord',
@@ -112,7 +113,7 @@ function userRecordRoute(app: App): void {
       },
     },
     async (request) => ({
-      user: presentUserTo(request.caller, await getUser(app.db, request.params.user_id, 'No user found')),
+      user: presentUserTo(request.caller, await getUser(app.db, request.params.user_id, NO_USER)),
     }),
   )
 }
@@ -121,7 +122,7 @@ function changeUserRoutes(app: App): void {
   app.put(
     '/api/user/:user_id/',
     {
-      config: { postman: { path: { user_id: '{{userId}}' }, body: { first_name: 'Ada' } } },
+      config: { notFound: NO_USER, postman: { path: { user_id: '{{userId}}' }, body: { first_name: 'Ada' } } },
       attachValidation: true,
       schema: {
         tags,
@@ -148,7 +149,7 @@ function changeUserRoutes(app: App): void {
   app.delete(
     '/api/user/:user_id/',
     {
-      config: { postman: { order: 990, credential: 'lastToken', path: { user_id: '{{userId}}' } } },
+      config: { notFound: NO_USER, postman: { order: 990, credential: 'lastToken', path: { user_id: '{{userId}}' } } },
       schema: {
         tags,
         operationId: 'deleteUser',
@@ -166,13 +167,13 @@ function changeUserRoutes(app: App): void {
 }
 
 function requireUserId(text: string): string {
-  if (!isUuid(text)) throw new NotFoundError('No user found')
+  if (!isUuid(text)) throw new NotFoundError(NO_USER)
   return text.toLowerCase()
 }
 
 /** Existence and ownership speak before the body does. */
 async function refuseOthers(db: Queryable, caller: Caller, id: string): Promise<void> {
-  const user = await getUser(db, id, 'No user found')
+  const user = await getUser(db, id, NO_USER)
   requireSelfOrStaff(caller, user.id)
 }
 

@@ -85,6 +85,15 @@ export const createdUserSchema = Type.Object({
   date_joined: timestampSchema,
 })
 
+export const ownProfileSchema = Type.Object({
+  id: uuidSchema,
+  username: Type.String(),
+  first_name: Type.String(),
+  last_name: Type.String(),
+  email: nullable(Type.String()),
+  date_joined: timestampSchema,
+})
+
 /** Names and e-mail are there for the user alone, the rest of the optional ones for others. */
 export const profileSchema = Type.Object({
   id: uuidSchema,

@@ -18,7 +18,7 @@ export function signOutRoutes(app: App): void {
   app.post(
     '/api/auth/logout/',
     {
-      config: { postman: { order: 920, credential: 'accessToken' } },
+      config: { anyScope: true, postman: { order: 920, credential: 'accessToken' } },
       schema: {
         tags,
         operationId: 'logOut',
@@ -35,7 +35,7 @@ export function signOutRoutes(app: App): void {
   app.post(
     '/logout/',
     {
-      config: { postman: { order: 930 } },
+      config: { anyScope: true, postman: { order: 930 } },
       schema: {
         tags,
         operationId: 'logOutForFeed',

@@ -1,16 +1,15 @@
 import type { FastifyRequest } from 'fastify'
 
 import { ForbiddenError, UnauthenticatedError } from '../errors.ts'
-import type { Access } from './app.ts'
 import type { Caller } from './caller.ts'
 import { originOf, type Origins } from './origins.ts'
-import { isUnsafe } from './route-policy.ts'
+import { isUnsafe, type RoutePolicy } from './route-policy.ts'
 
 /** Whether this caller may use this route at all; throws the 401 or 403 that says why not. */
 export function requireAdmission(
   request: FastifyRequest,
   caller: Caller | undefined,
-  access: Access,
+  { access, anyScope }: Pick<RoutePolicy, 'access' | 'anyScope'>,
   origins: Origins,
 ): void {
   if (caller === undefined) {
@@ -18,7 +17,8 @@ export function requireAdmission(
     return
   }
   const scope = request.method === 'GET' || request.method === 'HEAD' ? 'read' : 'write'
-  if (!caller.scopes.includes(scope)) throw new ForbiddenError(`This credential lacks the scope "${scope}".`)
+  if (!anyScope && !caller.scopes.includes(scope))
+    throw new ForbiddenError(`This credential lacks the scope "${scope}".`)
   if (access === 'staff' && !caller.isStaff) throw new ForbiddenError()
   if (caller.via === 'session' && isUnsafe(request.method)) requireOwnPage(request, origins)
 }

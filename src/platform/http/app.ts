@@ -59,6 +59,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Who may call; default `signed-in`: any valid credential with scope read for GET and HEAD, write for the rest. */
     access?: Access
+    /** True where a credential of any scope will do: what it asks for is its own end. */
+    anyScope?: boolean
     /** What the body may be; default JSON where the schema has a body, else the body is ignored. Anything else is 415. */
     bodyTypes?: readonly BodyType[]
     /** For the OpenAPI document: the shape of a body that is streamed and therefore has no `schema.body`. */

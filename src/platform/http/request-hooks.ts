@@ -119,7 +119,7 @@ async function admit(
   requireCapacity(context, policy)
   if (policy.access !== 'open') {
     request.callerIfAny = await context.authenticate({ headers: request.headers, ip: request.ip })
-    requireAdmission(request, request.callerIfAny, policy.access, context.origins)
+    requireAdmission(request, request.callerIfAny, policy, context.origins)
   }
   if (policy.takesIdempotencyKey && request.callerIfAny !== undefined && isUnsafe(request.method)) {
     request.idempotencyKey = idempotencyKey(request)

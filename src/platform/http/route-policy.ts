@@ -8,6 +8,7 @@ export interface RoutePolicy {
   pattern: string
   methods: readonly string[]
   access: Access
+  anyScope: boolean
   /** Empty where the body is ignored. */
   bodyTypes: readonly BodyType[]
   /** No body then counts as an empty object, so that the missing fields are named. */
@@ -35,6 +36,7 @@ export function routePolicy(route: Pick<RouteOptions, 'method' | 'url' | 'schema
     pattern: route.url,
     methods,
     access,
+    anyScope: config.anyScope ?? false,
     bodyTypes,
     expectsObject: body !== undefined && body.type !== 'array',
     takesIdempotencyKey: methods.some(isUnsafe) && access !== 'open' && config.answersSecret !== true,
