@@ -17,7 +17,11 @@ const commands: Command[] = [
   demoCommand,
 ]
 
+/** For what is written last; then a timer or a connection that somebody forgot must not keep a process that is done. */
+const LINGER_MS = 1_000
+
 process.exitCode = await main(process.argv.slice(2))
+setTimeout(() => process.exit(), LINGER_MS).unref()
 
 async function main(args: string[]): Promise<number> {
   const [first = 'serve', ...rest] = args
