@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
 import { settingsReader, type Environment, type SettingsReader } from './settings.ts'
@@ -12,13 +12,11 @@ export type Config = Readonly<ReturnType<typeof readConfig>>
  * Reads the environment, with an optional `.env` in the working directory beneath it, and returns the frozen settings.
  * Throws one ConfigError that lists every fault, with those that `faultsOf` finds by the rules of a module.
  */
-export function loadConfig(
-  env: Environment = processEnvironment(),
-  faultsOf: (config: Config) => readonly string[] = () => [],
-): Config {
-  const read = settingsReader(env)
+export function loadConfig(env?: Environment, faultsOf: (config: Config) => readonly string[] = () => []): Config {
+  const fileFaults = env === undefined ? loadEnvFile() : []
+  const read = settingsReader(env ?? process.env)
   const config = readConfig(read)
-  read.finish([...faultsTogether(config), ...faultsOf(config)])
+  read.finish([...fileFaults, ...faultsTogether(config), ...faultsOf(config)])
   return Object.freeze(config)
 }
 
@@ -105,8 +103,19 @@ function faultsTogether({ redisUrl, orders }: Pick<Config, 'redisUrl' | 'orders'
   return orders.paymentEvents === 'stream' && redisUrl === undefined ? ['PAYMENT_EVENTS=stream needs REDIS_URL'] : []
 }
 
-function processEnvironment(): Environment {
+/** Puts the `.env` of the working directory beneath the environment and returns what is wrong with it. */
+function loadEnvFile(): string[] {
   const file = join(process.cwd(), '.env')
-  if (existsSync(file)) process.loadEnvFile(file)
-  return process.env
+  if (!existsSync(file)) return []
+  process.loadEnvFile(file)
+  return strayLines(readFileSync(file, 'utf8')).map((line) => `.env: line ${line} is neither NAME=value nor a comment`)
+}
+
+/** A setting, whose value may be quoted and then run over several lines. */
+const SETTING = /^[ \t]*(?:export[ \t]+)?[\w.-]+[ \t]*=[ \t]*(?:"[^"]*"|'[^']*'|`[^`]*`)?.*$/gm
+
+/** The numbers of the lines that are no settings: Node would take one for the beginning of the next and so lose that. */
+export function strayLines(text: string): number[] {
+  const rest = text.replaceAll(SETTING, (setting) => '\n'.repeat(setting.split('\n').length - 1))
+  return rest.split('\n').flatMap((line, index) => (/^\s*(?:#.*)?$/.test(line) ? [] : [index + 1]))
 }

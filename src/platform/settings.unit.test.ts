@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs'
+
 import { expect, test } from 'vitest'
 
-import { ConfigError, loadConfig } from './config.ts'
+import { ConfigError, loadConfig, strayLines } from './config.ts'
 
 test('starts from nothing with the documented defaults', () => {
   const config = loadConfig({})
@@ -85,4 +87,18 @@ function thrown(work: () => unknown): ConfigError {
 test('takes a sender with and without a name, and nothing else', () => {
   expect(loadConfig({ MAIL_FROM: 'Souk <souk@shop.example>' }).mail.from).toBe('Souk <souk@shop.example>')
   expect(thrown(() => loadConfig({ MAIL_FROM: 'nobody' })).problems[0]).toContain('MAIL_FROM must be an address')
+})
+
+test.each([
+  ['', []],
+  ['# a comment\n\nPORT=1\n export LOG_LEVEL = info # quiet\r\nSECRET_KEY="two\nlines"\nA=\n', []],
+  ['GARBAGE LINE\nPORT=zz\n', [1]],
+  ['PORT=1\nGARBAGE', [2]],
+  ['=x\nSECRET_KEY="two\nlines"\nmore lines"', [1, 4]],
+])('finds the lines of %j that are no settings', (text, lines) => {
+  expect(strayLines(text)).toEqual(lines)
+})
+
+test('finds none in the example', () => {
+  expect(strayLines(readFileSync('.env.example', 'utf8'))).toEqual([])
 })
