@@ -149,6 +149,17 @@ describe('POST /oauth/token/ with a password', () => {
     },
   )
 
+  it.each(['username', 'scope', 'client_id'])('refuses %s when it comes twice', async (name) => {
+    const fields = new URLSearchParams({ ...CLIENT, ...grant, scope: 'read' })
+    fields.append(name, fields.get(name) ?? '')
+
+    const response = await app.post('/oauth/token/', fields.toString(), {
+      'content-type': 'application/x-www-form-urlencoded',
+    })
+
+    expect([response.statusCode, response.json().error]).toEqual([400, 'invalid_request'])
+  })
+
   it.each([
     ['malformed JSON', '{"grant_type"', 'application/json', 400],
     ['an array', '[]', 'application/json', 400],

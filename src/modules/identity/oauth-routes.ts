@@ -2,6 +2,7 @@ import { Type, type Static } from 'typebox'
 
 import type { App, BodyType } from '../../platform/http/app.ts'
 import { InvalidError } from '../../platform/errors.ts'
+import { FormFields } from '../../platform/http/validation.ts'
 import { requireClient } from './oauth-clients.ts'
 import { grantByPassword, grantByRefresh, introspectToken, revokeOauthToken } from './oauth.ts'
 
@@ -61,6 +62,7 @@ export function oauthRoutes(app: App): void {
           save: { oauthToken: 'access_token' },
         },
       },
+      preValidation: refuseRepeated,
       onSend: neverStored,
       schema: {
         tags,
@@ -77,6 +79,7 @@ export function oauthRoutes(app: App): void {
     '/oauth/revoke_token/',
     {
       config: { ...config, postman: { ...asClient, order: 42, body: { ...client, token: '{{oauthToken}}' } } },
+      preValidation: refuseRepeated,
       onSend: neverStored,
       schema: {
         tags,
@@ -102,6 +105,7 @@ export function oauthRoutes(app: App): void {
     '/oauth/introspect/',
     {
       config: { ...config, postman: { ...asClient, order: 41, body: { ...client, token: '{{oauthToken}}' } } },
+      preValidation: refuseRepeated,
       onSend: neverStored,
       schema: {
         tags,
@@ -116,6 +120,14 @@ export function oauthRoutes(app: App): void {
       return introspectToken(app.db, requireMember(request.body.token, 'token'), app.clock.now())
     },
   )
+}
+
+/** No parameter may come more than once (RFC 6749, section 3.2). */
+async function refuseRepeated({ body }: { body: unknown }): Promise<void> {
+  const repeated =
+    body instanceof FormFields ? Object.entries(body.values).find(([, value]) => Array.isArray(value)) : undefined
+  if (repeated !== undefined)
+    throw new InvalidError(`${repeated[0]} is there more than once.`, { code: 'invalid_request' })
 }
 
 /** On the way out, so that errors carry it as well (RFC 6749, section 5.1). */
