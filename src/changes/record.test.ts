@@ -91,6 +91,25 @@ it('records several changes of several topics in one statement and in order', as
   expect(changes.map((change) => change.key)).toEqual(['note:n2', 'own', 'note:n2'])
 })
 
+it('keeps the order of changes that are too long to wait for the commit', async () => {
+  const count = 40
+  const ids = await database.db.transaction(async (tx) => {
+    const recorded: string[] = []
+    for (let n = 0; n < count; n++) {
+      const data = { text: String(n).padEnd(12_000) }
+      recorded.push(
+        await recordChange(tx, { topic: noteWritten, subjectId: 'long', actor: null, audience: ['public'], data }),
+      )
+    }
+    return recorded
+  })
+
+  const changes = await lastChanges(count)
+
+  expect(changes.map((change) => change.id)).toEqual(ids)
+  expect(changes.map(({ data }) => parseInt((data as { text: string }).text, 10))).toEqual([...ids.keys()])
+})
+
 it('keeps text that the database cannot hold as replacement characters', async () => {
   await note(database.db, 'a\u0000b\ud800c\udc00d\ud83d\ude00', { key: 'odd' })
 

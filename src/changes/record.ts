@@ -23,24 +23,37 @@ export async function recordChange<T extends Topic>(tx: Tx, change: NewChange<T>
   return id!
 }
 
-/** Appends several changes in the order given, otherwise as `recordChange`; all of a transaction in one statement with its COMMIT. Returns their ids. */
+/**
+ * Appends several changes in the order given, otherwise as `recordChange`; those of a transaction go in one statement with its COMMIT, unless
+ * they are too long for that. Returns their ids.
+ */
 export async function recordChanges<T extends Topic>(tx: Tx, changes: readonly NewChange<T>[]): Promise<string[]> {
   if (changes.length === 0) return []
   const rows = changes.map(toRow)
-  const recorded = recordedBy.get(tx)
-  if (recorded === undefined) startRecord(tx, rows)
-  else recorded.push(...rows)
+  const recorded = recordedBy.get(tx) ?? startRecord(tx)
+  const tooLong = lengthOf(recorded) >= MAX_WAITING ? recorded.splice(0) : []
+  recorded.push(...rows)
+  if (tooLong.length > 0) await tx.run(insertRows(tooLong))
   faultPoint('after-record')
   return rows.map((row) => row.id)
 }
 
-/** What each open transaction has recorded so far. */
+/** Characters of data after which a transaction does not wait for its COMMIT: making a statement of them holds the event loop. */
+const MAX_WAITING = 128 * 1024
+
+/** What each open transaction has recorded and not sent; never empty at its end. */
 const recordedBy = new WeakMap<Tx, Row[]>()
 
-function startRecord(tx: Tx, recorded: Row[]): void {
+function startRecord(tx: Tx): Row[] {
+  const recorded: Row[] = []
   recordedBy.set(tx, recorded)
   tx.withCommit(() => insertRows(recorded))
   wakeAfterCommit(tx)
+  return recorded
+}
+
+function lengthOf(rows: readonly Row[]): number {
+  return rows.reduce((sum, row) => sum + row.data.length, 0)
 }
 
 /** Most transactions record no more; each number is a statement of its own. */
