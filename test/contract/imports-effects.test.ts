@@ -153,6 +153,19 @@ describe('GET /api/products/feed.xml', () => {
     expect(results.find((row) => row.id === 'k-1')).toMatchObject({ description: '<b>Fine &amp; 5 &lt; 6</b>' })
   })
 
+  it('names no more units than a feed may', async () => {
+    await bench.run(feed(item('many-1')))
+    await bench.server.db.transaction((tx) =>
+      tx.run(sql`
+        INSERT INTO stock_levels (product_id, variant, quantity)
+        SELECT id, variant, 2147483647 FROM products, unnest(ARRAY['S', 'M']) AS variant WHERE feed_id = 'many-1'`),
+    )
+
+    const exported = await bench.get('/api/products/feed.xml?mine=true')
+
+    expect(exported.body).toMatch(/<g:id>many-1<\/g:id>[\s\S]*?<g:quantity>2147483647<\/g:quantity>/)
+  })
+
   it('narrows to one seller and needs a credential', async () => {
     const mine = await bench.get('/api/products/feed.xml?mine=true', bench.stranger)
     const theirs = await bench.get(`/api/products/feed.xml?owner_user_id=${bench.stranger.userId}`)

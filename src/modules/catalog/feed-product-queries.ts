@@ -123,14 +123,15 @@ export async function refreshStatistics(db: Db): Promise<void> {
 
 const selected = raw(feedColumns.map(({ key, column }) => `p.${column} AS "${key}"`).join(', '))
 
-/** The listed feed products after a feed id, by feed id. */
+/** The listed feed products after a feed id, by feed id; of more units in all variants than a feed may name, as many as it may. */
 export async function listAfterFeedId(
   db: Queryable,
   { after, ownerId, limit }: { after: string; ownerId?: string | undefined; limit: number },
 ): Promise<FeedProduct[]> {
   const owned = ownerId === undefined ? sql`true` : sql`p.owner_id = ${ownerId}`
   return db.rows<FeedProduct>(sql`
-    SELECT ${selected}, coalesce((SELECT sum(quantity) FROM stock_levels WHERE product_id = p.id), 0)::bigint AS quantity
+    SELECT ${selected}, (
+      SELECT least(coalesce(sum(quantity), 0), 2147483647)::bigint FROM stock_levels WHERE product_id = p.id) AS quantity
     FROM products p
     WHERE p.feed_id > ${after} AND ${listed}
       AND ${owned} AND ${ownerPresent}
