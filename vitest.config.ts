@@ -9,8 +9,8 @@ export default defineConfig({
     maxWorkers: 2,
     coverage: { provider: 'v8', include: ['src/**/*.ts'], exclude: ['**/*.test.ts'], reporter: ['text', 'html'] },
     projects: [
-      // Fast, but a machine may be busy with other things.
-      { test: { name: 'unit', include: unit, testTimeout: 20_000 } },
+      // Fast, but a machine may be busy with other things. None of them changes what it imports, so the files of a worker share it.
+      { test: { name: 'unit', include: unit, testTimeout: 20_000, isolate: false } },
       {
         test: {
           name: 'integration',
