@@ -50,7 +50,7 @@ export async function startEngineUnderFire(options: EngineOptions): Promise<Engi
       // Whoever killed until now meant the one before; but what is held stays down.
       isKilled = false
       if (isHeld) kill()
-      await current.ready
+      await current.ready.catch(recordLateStart)
       // Some points are passed while starting; that death counts like any other.
     } while (!current.isReady() && mayStartAgain())
   }
@@ -59,6 +59,13 @@ export async function startEngineUnderFire(options: EngineOptions): Promise<Engi
   function mayStartAgain(): boolean {
     if (!recordDeath()) throw new Error(strangeEnds.at(-1))
     return !isStopped && !isHeld
+  }
+
+  /** It was ended for taking too long to start, which its end alone does not tell. */
+  function recordLateStart(error: unknown): never {
+    counted = current
+    strangeEnds.push((error as Error).message)
+    throw error
   }
 
   /** Whether it was killed, from outside or at its fault point. */
