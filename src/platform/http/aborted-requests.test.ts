@@ -8,6 +8,7 @@ import { expect, it } from 'vitest'
 
 import { alice, createToyServer, listen } from '../../../test/support/toy-server.ts'
 import { until } from '../../../test/support/until.ts'
+import { InvalidError } from '../errors.ts'
 
 /** A server that looks at a credential until its door opens. */
 async function startSlowDoor() {
@@ -28,6 +29,9 @@ async function startSlowDoor() {
       toy.post('/stream/', { config: { bodyTypes: ['application/gzip'] } }, async ({ body }) => {
         for await (const chunk of body as AsyncIterable<Buffer>) void chunk
         return {}
+      })
+      toy.post('/refused/', { config: { access: 'open', bodyTypes: ['application/gzip'] } }, async () => {
+        throw new InvalidError('No.')
       })
       toy.get('/events/', { config: { access: 'open' } }, async (_request, reply) => {
         const events = new PassThrough()
@@ -59,6 +63,24 @@ it.each([
   await until('the request is over', () => ended.length > 0)
   expect(ended).toEqual([{ path, status: 400, aborted: true }])
   expect(countTimers()).toBeLessThanOrEqual(timers)
+  await app.close()
+})
+
+it.each([1, 60_000, 500_000])('watches no upload of %i bytes any more that was refused unread', async (bytes) => {
+  const { app, url } = await startSlowDoor()
+  const post = () =>
+    fetch(`${url}/refused/`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/gzip' },
+      body: Buffer.alloc(bytes),
+    }).then((response) => response.text())
+  await post()
+  await wait(100)
+  const timers = countTimers()
+
+  for (let n = 0; n < 10; n++) await post()
+
+  await until('their timers are gone', () => countTimers() <= timers + 2, 3_000)
   await app.close()
 })
 

@@ -101,11 +101,15 @@ export interface RestLimits {
  * the connection under it. Past the limits the connection is cut.
  */
 export function discardRest(raw: IncomingMessage, limits: RestLimits): void {
-  if (raw.complete || raw.readableEnded || raw.destroyed) return
+  if (raw.readableEnded || raw.destroyed) return
+  raw.unpipe()
+  if (raw.complete) {
+    raw.resume()
+    return
+  }
   let left = limits.bytes
   const timer = setTimeout(() => raw.destroy(), limits.ms)
   const end = (): void => clearTimeout(timer)
-  raw.unpipe()
   raw.on('data', (chunk: Buffer) => {
     left -= chunk.length
     if (left < 0) raw.destroy()
@@ -154,11 +158,13 @@ export function watchedStream(raw: IncomingMessage, limits: StreamLimits): BodyS
   // Whoever reads the body later finds the error there; until then nobody listens.
   body.on('error', () => undefined)
   raw.pipe(body)
-  raw.once('close', () => {
+  const end = (): void => clearInterval(timer)
+  raw.once('end', end).once('close', () => {
+    end()
     if (!raw.readableEnded) body.destroy(cutShort())
   })
   body.once('close', () => {
-    clearInterval(timer)
+    end()
     raw.unpipe(body)
   })
   return body
