@@ -1,8 +1,11 @@
+/** Runs the work when its turn has come. */
+export type Lane = <T>(work: () => Promise<T>) => Promise<T>
+
 /**
  * Lets at most `width` pieces of work run at a time; the rest wait their turn in order. Keeps a storm of reconnecting readers from taking
  * every database connection.
  */
-export function createLane(width: number): <T>(work: () => Promise<T>) => Promise<T> {
+export function createLane(width: number): Lane {
   const waiting: (() => void)[] = []
   let running = 0
 

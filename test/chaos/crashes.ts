@@ -1,8 +1,8 @@
 import type { Workbench } from '../../bench/support/workbench.ts'
+import type { Lane } from '../../src/realtime/lane.ts'
 import type { Databases } from './databases.ts'
 import { runDatabaseRestarts, runPoint, runRandomKill, type Work } from './journey.ts'
 import { faultPoints, type FaultPoint } from './points.ts'
-import type { SideBySide } from './side-by-side.ts'
 import { runStoreKills, runStorePoints } from './store-journey.ts'
 import type { Tally } from './tally.ts'
 import { companies, createDealer, runTogether } from './together-journey.ts'
@@ -10,7 +10,7 @@ import { companies, createDealer, runTogether } from './together-journey.ts'
 interface Crashes {
   bench: Workbench
   databases: Databases
-  sideBySide: SideBySide
+  sideBySide: Lane
   tally: Tally
   runs: number
   isWanted: (name: string) => boolean

@@ -4,13 +4,13 @@ import { availableParallelism } from 'node:os'
 import { readCommandLine, readCount, readNames } from '../../bench/support/command-line.ts'
 import { openWorkbench } from '../../bench/support/workbench.ts'
 import { parseArguments } from '../../src/cli/command.ts'
+import { createLane } from '../../src/realtime/lane.ts'
 import { crash } from './crashes.ts'
 import { openDatabases } from './databases.ts'
 import { runHeldOpen } from './held-open.ts'
 import { faultPoints } from './points.ts'
 import { runModel } from './model.ts'
 import { race } from './races.ts'
-import { createSideBySide } from './side-by-side.ts'
 import { createTally } from './tally.ts'
 
 const USAGE = `npm run chaos [-- options]
@@ -54,7 +54,7 @@ const bench = await openWorkbench()
 const tally = createTally()
 try {
   const databases = await openDatabases(bench)
-  await crash({ bench, databases, sideBySide: createSideBySide(atOnce), tally, runs, isWanted })
+  await crash({ bench, databases, sideBySide: createLane(atOnce), tally, runs, isWanted })
   if (isWanted('held-open')) {
     await tally.attempt('a transaction held open', async () =>
       runHeldOpen(bench, await bench.createDatabase(), heldSeconds),
