@@ -42,6 +42,7 @@ export async function openBag(tx: Tx, ownerId: string, now: Date): Promise<Fille
   return { ...bag, lines: [] }
 }
 
+/** Gives each line what its row says of the catalogue. */
 export function fillBag(bag: BagRow & { lines: OfferedLine[] }): FilledBag {
   return { ...bag, lines: bag.lines.map((line) => ({ ...line, offer: toOffer(line, line) })) }
 }
