@@ -81,6 +81,7 @@ it.each([1, 60_000, 500_000])('watches no upload of %i bytes any more that was r
   for (let n = 0; n < 10; n++) await post()
 
   await until('their timers are gone', () => countTimers() <= timers + 2, 3_000)
+  expect(countTimers()).toBeLessThanOrEqual(timers + 2)
   await app.close()
 })
 
