@@ -85,7 +85,7 @@ function createFastify({ config, log }: HttpServerOptions, limits: HttpLimits, c
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     connectionTimeout: limits.idleTimeoutMs,
-    // Uploads may take as long as they keep sending (`watchStream`); other bodies have their own limit (`readBody`).
+    // Uploads may take as long as they keep sending (`watchedStream`); other bodies have their own limit (`readBody`).
     requestTimeout: 0,
     http: {
       headersTimeout: limits.headersTimeoutMs,
