@@ -61,9 +61,8 @@ async function makePartition(tx: Tx, part: Partitioned, day: Date): Promise<void
   const taken = await tx.row(sql`
     SELECT FROM ${raw(`${table}_default`)} WHERE ${raw(column)} >= ${from}::timestamptz AND ${raw(column)} < ${to}::timestamptz LIMIT 1`)
   if (taken !== undefined) return
-  await tx.client.query(
-    `CREATE TABLE ${partitionName(part, day)} PARTITION OF ${table} FOR VALUES FROM ('${from} 00:00+00') TO ('${to} 00:00+00')`,
-  )
+  const bounds = `FROM ('${from} 00:00+00') TO ('${to} 00:00+00')`
+  await run(tx, `CREATE TABLE ${partitionName(part, day)} PARTITION OF ${table} FOR VALUES ${bounds}`)
 }
 
 /** Each day in a transaction of its own that waits for nobody long: a drop locks the whole table for its moment. */
@@ -72,9 +71,14 @@ async function dropOldPartitions(db: Db, part: Partitioned, now: Date): Promise<
   await db.transaction(async (tx) => {
     await tx.run(sql`SELECT pg_advisory_xact_lock(${PARTITION_LOCK})`)
     const old = (await partitionsOf(tx, part)).filter((name) => /_\d{8}$/.test(name) && name < oldest)
-    await tx.client.query(`SET LOCAL lock_timeout = '2s'`)
-    for (const name of old) await tx.client.query(`DROP TABLE ${name}`)
+    await run(tx, `SET LOCAL lock_timeout = '2s'`)
+    for (const name of old) await run(tx, `DROP TABLE ${name}`)
   })
+}
+
+/** Not by `tx.run`, which would keep a prepared statement for the name of each day. */
+async function run(tx: Tx, statement: string): Promise<void> {
+  await tx.withClient((client) => client.query(statement))
 }
 
 function partitionName({ table }: Partitioned, day: Date): string {

@@ -56,7 +56,7 @@ async function writeAround(db: Db, seconds: number): Promise<Map<number, number>
     // Kept busy now and then: a transaction that only idles is ended by the server after a minute.
     for (let second = 0; second < seconds; second++) {
       await new Promise((resolve) => setTimeout(resolve, 1000))
-      await tx.client.query('SELECT 1')
+      await tx.withClient((client) => client.query('SELECT 1'))
     }
   })
   const until = performance.now() + seconds * 1000

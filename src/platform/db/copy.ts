@@ -15,9 +15,10 @@ interface CopyConnection extends pg.Connection {
  * Returns the number of rows.
  */
 export function copyRows(tx: Tx, into: string, pieces: Iterable<string>): Promise<number> {
-  return new Promise((resolve, reject) => {
-    tx.client.query(new CopyIn(`COPY ${into} FROM STDIN`, pieces, resolve, reject))
-  })
+  const statement = `COPY ${into} FROM STDIN`
+  return tx.withClient(
+    (client) => new Promise((resolve, reject) => void client.query(new CopyIn(statement, pieces, resolve, reject))),
+  )
 }
 
 export type CopyValue = string | number | boolean | null

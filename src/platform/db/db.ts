@@ -3,6 +3,7 @@ import pg from 'pg'
 import type { Sql } from 'sql-template-tag'
 
 import type { Logger } from '../log.ts'
+import { createConversation } from './conversation.ts'
 
 export type Row = Record<string, unknown>
 
@@ -47,8 +48,8 @@ export interface Tx extends Queryable {
    * `transaction`, and nothing is committed.
    */
   withCommit(statement: () => Sql): void
-  /** The connection, for COPY. */
-  readonly client: pg.ClientBase
+  /** What the driver itself does on the connection, such as COPY; the transaction has begun by then. */
+  withClient<T>(use: (client: pg.ClientBase) => Promise<T>): Promise<T>
 }
 
 export interface TransactionOptions {
@@ -153,12 +154,15 @@ function sender(onStatement: DbOptions['onStatement']): Send {
   return (client, statement) => {
     const text = statement.text
     onStatement?.(text, statement.values)
+    const query = { text, values: statement.values }
     const name = statementName(names, text)
-    return client.query(
-      name === undefined ? { text, values: statement.values } : { name, text, values: statement.values },
-    )
+    // The simple protocol, which is for statements without values, could not be told in one go with a BEGIN before it.
+    return client.query(name === undefined ? { ...query, ...EXTENDED } : { ...query, name })
   }
 }
+
+/** An option that the types of the driver do not name. */
+const EXTENDED: object = { queryMode: 'extended' }
 
 function statementName(names: Map<string, string>, text: string): string | undefined {
   const known = names.get(text)
@@ -198,51 +202,30 @@ async function attemptTransaction<T>(
   options: TransactionOptions,
 ): Promise<T> {
   const client = await pool.connect()
+  const conversation = createConversation(client, (statement) => send(client, statement), beginText(options))
   const callbacks: (() => void)[] = []
   const last: (() => Sql)[] = []
   let broken: Error | undefined
   try {
-    // Waited for: behind a BEGIN that was refused every statement would commit by itself.
-    await client.query(beginText(options))
     const tx: Tx = {
       kind: 'tx',
       origin: pool,
-      ...queryable((statement) => send(client, statement)),
+      ...queryable(conversation.run),
       afterCommit: (callback) => callbacks.push(callback),
       withCommit: (statement) => last.push(statement),
-      client,
+      withClient: conversation.withClient,
     }
     const result = await work(tx)
-    await commit(client, () => last.map((statement) => send(client, statement())))
+    await conversation.commit(last)
     for (const callback of callbacks) callback()
     return result
   } catch (error) {
-    await client.query('ROLLBACK').catch((rollbackError: Error) => {
+    await conversation.rollback().catch((rollbackError: Error) => {
       broken = rollbackError
     })
     throw error
   } finally {
     client.release(broken)
-  }
-}
-
-/**
- * Sends COMMIT together with what goes with it, in one write. What fails aborts the transaction and with it all that follows; its error,
- * which says why there was no commit, is the one that is thrown.
- */
-async function commit(client: pg.PoolClient, sendLast: () => Promise<unknown>[]): Promise<void> {
-  const answers = await Promise.all(inOneWrite(client, () => [...sendLast(), client.query('COMMIT')]))
-  // A transaction that failed inside answers COMMIT with ROLLBACK and no error, so a swallowed error must not look like success.
-  if ((answers.at(-1) as pg.QueryResult).command !== 'COMMIT')
-    throw new Error('the transaction was rolled back: a failed statement was ignored')
-}
-
-function inOneWrite<T>({ connection: { stream } }: pg.PoolClient, send: () => T): T {
-  stream.cork()
-  try {
-    return send()
-  } finally {
-    stream.uncork()
   }
 }
 

@@ -39,6 +39,12 @@ it('writes what goes with the commit after all the rest, in order, and tells aft
   expect(await written()).toEqual([1, 2, 3])
 })
 
+/** The only one of the pool; the next statement gets a new one. */
+async function loseConnection(): Promise<void> {
+  const lost = database.db.run(sql`SELECT pg_terminate_backend(pg_backend_pid())`)
+  await expect(lost).rejects.toThrow('terminating connection')
+}
+
 it.each<[string, (tx: Tx) => Promise<unknown>, string]>([
   ['the work', (tx) => tx.run(write(1)).then(() => Promise.reject(new Error('changed my mind'))), 'changed my mind'],
   ['the work, before it sends anything', () => Promise.reject(new Error('not even begun')), 'not even begun'],
@@ -102,16 +108,75 @@ it('gives up after as many tries as were asked for', async () => {
 
 const serializationFailure = sql`DO $$ BEGIN RAISE EXCEPTION 'once more' USING ERRCODE = '40001'; END $$`
 
-it('does not run the work behind a BEGIN that is refused', async () => {
-  let hasRun = false
-  const work = (tx: Tx): Promise<number> => {
-    hasRun = true
-    return tx.run(write(1))
-  }
-
-  const refused = database.db.transaction(work, { isolation: 'no such level' as 'read committed' })
+it('writes nothing behind a BEGIN that is refused', async () => {
+  const refused = database.db.transaction((tx) => tx.run(write(1)), { isolation: 'no such level' as 'read committed' })
 
   await expect(refused).rejects.toThrow('syntax error')
-  expect(hasRun).toBe(false)
+  expect(await written()).toEqual([])
+})
+
+it('writes nothing behind a BEGIN that is refused although it went out together with what it begins', async () => {
+  await database.db.transaction((tx) => tx.run(write(1)))
+  // The connection has prepared both by now; without the one, the other could still be run by itself.
+  await database.db.run(sql`DEALLOCATE "BEGIN"`)
+
+  const refused = database.db.transaction((tx) => Promise.all([tx.run(write(2)), tx.run(write(3))]))
+
+  await expect(refused).rejects.toThrow('prepared statement "BEGIN" does not exist')
+  expect(await written()).toEqual([1])
+  await loseConnection()
+})
+
+it('takes or leaves together what is sent at once at the beginning, on a new connection and on one that was used', async () => {
+  const failing = (tx: Tx): Promise<unknown> => Promise.all([tx.run(write(1)), tx.run(write(2)), tx.run(write(1))])
+
+  for (const place of [3, 5]) {
+    await expect(database.db.transaction(failing)).rejects.toThrow('notes_pkey')
+    await database.db.transaction((tx) => Promise.all([tx.run(write(place)), tx.run(write(place + 1))]))
+  }
+
+  expect(await written()).toEqual([3, 4, 5, 6])
+})
+
+it.each([
+  ['a new connection', () => loseConnection()],
+  ['one that was used', () => database.db.transaction((tx) => tx.run(sql`SELECT`))],
+])('sends nothing any more on %s for work that has failed, nor for work that is done', async (_, prepare) => {
+  await prepare()
+  let late: Promise<number> | undefined
+  let done: Tx | undefined
+
+  const failed = database.db.transaction(async (tx) => {
+    const first = tx.run(write(1))
+    late = tx.run(write(2))
+    late.catch(() => undefined)
+    await Promise.all([first, Promise.reject(new Error('changed my mind'))])
+  })
+  await expect(failed).rejects.toThrow('changed my mind')
+  await database.db.transaction(async (tx) => {
+    await tx.run(write(3))
+    done = tx
+  })
+
+  await expect(late).rejects.toThrow('the transaction is over')
+  await expect(done!.run(write(4))).rejects.toThrow('the transaction is over')
+  await expect(done!.withClient((client) => client.query('SELECT 1'))).rejects.toThrow('the transaction is over')
+  expect(await written()).toEqual([3])
+})
+
+it('gives the rows of a first statement, and of none when nothing was sent', async () => {
+  const one = (): Promise<unknown> => database.db.transaction((tx) => tx.rows(sql`SELECT 1 AS one`))
+
+  expect([await one(), await one()]).toEqual([[{ one: 1 }], [{ one: 1 }]])
+  await expect(database.db.transaction(() => Promise.resolve('nothing'))).resolves.toBe('nothing')
+})
+
+it('has begun when the driver itself is asked for something first', async () => {
+  const failing = database.db.transaction(async (tx) => {
+    await tx.withClient((client) => client.query("INSERT INTO notes VALUES (1, 'note')"))
+    throw new Error('changed my mind')
+  })
+
+  await expect(failing).rejects.toThrow('changed my mind')
   expect(await written()).toEqual([])
 })
