@@ -36,6 +36,13 @@ export interface ChangeLog {
    * with trailing `*`. Compare `after` with `head().oldest` once the answer is there: what retention has dropped is missing without a sign.
    */
   read(db: Queryable, query: ReadQuery): Promise<Change[]>
+  /**
+   * The next changes after a position near the end, for all readers: the process reads them once for everybody who follows. Some at least as
+   * long as the position is below `reached`. Does not begin at `after` + 1 where retention has dropped that.
+   */
+  follow(after: number): Promise<readonly Change[]>
+  /** The last position that this process has heard of. */
+  readonly reached: number
   /** Called (coalesced, no arguments) whenever new positions may be readable. Returns the way to stop. */
   onAdvance(listener: () => void): () => void
   /** Sequencer with its connection, retention; for every role. */
@@ -73,6 +80,7 @@ export function createChangeLog(options: ChangeLogOptions): ChangeLog {
   const head = createKnownHead(log)
   const tail = createTail(db)
   const running: SubscriberService[] = []
+  let epoch: string | undefined
   const runners = (): Runner[] => running.flatMap((service) => service.runners)
   head.onReset(() => {
     tail.reset()
@@ -80,8 +88,18 @@ export function createChangeLog(options: ChangeLogOptions): ChangeLog {
   })
 
   return {
-    head: () => selectHead(db),
+    head: async () => {
+      const found = await selectHead(db)
+      // What is in memory has positions of another log.
+      if (found.epoch !== epoch) tail.reset()
+      epoch = found.epoch
+      return found
+    },
     read: selectChanges,
+    follow: (after) => tail.following(after),
+    get reached() {
+      return head.position
+    },
     onAdvance: head.onAdvance,
     services: () => [createSequencing(options, head), ...createUpkeep(options)],
     register: (subscribers) => register(db, log, subscribers),

@@ -9,8 +9,10 @@ export interface Page {
   upTo: number
 }
 
-/** The newest part of the log in memory, read once for all subscribers of the process. */
+/** The newest part of the log in memory, read once for all readers of the process who keep up with it. */
 export interface Tail {
+  /** At most a page of what follows `after`; does not begin at `after` + 1 where retention has dropped that. */
+  following(after: number): Promise<readonly Change[]>
   /** What follows `after` and has one of the topics, not past `head`. */
   page(after: number, head: number, topics: readonly string[], matches: (topic: string) => boolean): Promise<Page>
   /** Forgets everything: the log is another one. */
@@ -32,36 +34,61 @@ interface KeptChange {
   characters: number
 }
 
+/** What one query found after a position. */
+interface Look {
+  after: number
+  changes: readonly Change[]
+}
+
 export function createTail(db: Db): Tail {
   let kept: KeptChange[] = []
-  let loading: Promise<void> | undefined
+  let looking: Promise<Look> | undefined
+  let resets = 0
 
   /** Brings in what follows the last kept change, or starts over at `after`. */
-  async function load(after: number): Promise<void> {
+  async function look(after: number): Promise<Look> {
     // A reader ahead of what is kept came by its own queries; the memory follows it.
     if (after > (lastPosition() ?? after)) kept = []
     const last = lastPosition() ?? after
-    const next = await selectChanges(db, { after: last, audience: 'all', limit: PAGE })
-    const isStillLast = (lastPosition() ?? after) === last
-    if (isStillLast && next[0]?.position === last + 1) kept = newest([...kept, ...next.map(measure)])
+    const resetsBefore = resets
+    const changes = await select(last)
+    const isStillLast = resets === resetsBefore && (lastPosition() ?? after) === last
+    if (isStillLast && changes[0]?.position === last + 1) kept = newest([...kept, ...changes.map(measure)])
+    return { after: last, changes }
+  }
+
+  function select(after: number): Promise<Change[]> {
+    return selectChanges(db, { after, audience: 'all', limit: PAGE })
   }
 
   function lastPosition(): number | undefined {
     return kept.at(-1)?.change.position
   }
 
-  async function pageFromMemory(after: number, matches: (topic: string) => boolean): Promise<Page> {
-    if (after >= (lastPosition() ?? after)) {
-      loading ??= load(after).finally(() => {
-        loading = undefined
-      })
-      await loading
-    }
+  /** Empty when the memory does not have what follows `after`. */
+  function fromMemory(after: number): readonly Change[] {
     const first = kept[0]?.change
-    if (first === undefined || first.position > after + 1) return NOTHING
+    if (first === undefined || first.position > after + 1) return []
     const start = after + 1 - first.position
-    const next = kept.slice(start, start + PAGE).map(({ change }) => change)
-    return { changes: next.filter((change) => matches(change.topic)), upTo: next.at(-1)?.position ?? after }
+    return kept.slice(start, start + PAGE).map(({ change }) => change)
+  }
+
+  async function following(after: number): Promise<readonly Change[]> {
+    // A look that is under way may have begun before the change that this reader has heard of; what it finds may do all the same.
+    if (isAtEnd(after)) await looking
+    if (isAtEnd(after)) {
+      looking ??= look(after).finally(() => {
+        looking = undefined
+      })
+      const found = await looking
+      if (found.after === after) return found.changes
+    }
+    const known = fromMemory(after)
+    return known.length > 0 ? known : select(after)
+  }
+
+  function isAtEnd(after: number): boolean {
+    return after >= (lastPosition() ?? after)
   }
 
   async function pageFromDatabase(after: number, head: number, topics: readonly string[]): Promise<Page> {
@@ -71,13 +98,16 @@ export function createTail(db: Db): Tail {
   }
 
   return {
+    following,
     page: async (after, head, topics, matches) => {
+      if (after >= head) return NOTHING
       const reachesBack = kept.length === 0 ? head - after <= KEPT : after + 1 >= kept[0]!.change.position
-      const page = reachesBack ? await pageFromMemory(after, matches) : NOTHING
-      // Another reader may have begun the memory further on.
-      return page.upTo > after || head <= after ? page : pageFromDatabase(after, head, topics)
+      const next = reachesBack ? await following(after) : []
+      if (next.length === 0) return pageFromDatabase(after, head, topics)
+      return { changes: next.filter((change) => matches(change.topic)), upTo: next.at(-1)!.position }
     },
     reset: () => {
+      resets += 1
       kept = []
     },
   }

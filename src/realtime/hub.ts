@@ -24,7 +24,7 @@ import { createVisibility, type Visible } from './visibility.ts'
 
 export interface HubOptions {
   db: Db
-  changeLog: Pick<ChangeLog, 'head' | 'read' | 'onAdvance'>
+  changeLog: Pick<ChangeLog, 'head' | 'read' | 'follow' | 'reached' | 'onAdvance'>
   topics: readonly Topic[]
   rightsEnded: RightsEnded
   clock: Clock
@@ -70,7 +70,6 @@ export class Hub {
     this.streamQuota = new Quota(limits.streamsPerUser)
     this.recent = new RecentChanges(limits)
     this.tail = createTail({
-      db,
       changeLog,
       log,
       recent: this.recent,

@@ -1,6 +1,6 @@
 import { Gauge } from 'prom-client'
 
-import type { ChangeLog, Topic } from '../changes/index.ts'
+import type { Topic } from '../changes/index.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
 import type { Db } from '../platform/db/db.ts'
@@ -9,7 +9,7 @@ import type { Authenticate } from '../platform/http/caller.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Service } from '../platform/service.ts'
 import { registerChangesRoutes } from './changes-routes.ts'
-import { Hub } from './hub.ts'
+import { Hub, type HubOptions } from './hub.ts'
 import { defaultLimits, type Limits } from './limits.ts'
 import { createReadChanges } from './read-changes.ts'
 import type { RightsEnded } from './rights.ts'
@@ -23,7 +23,7 @@ export interface RealtimeOptions {
   config: Config
   clock: Clock
   log: Logger
-  changeLog: Pick<ChangeLog, 'head' | 'read' | 'onAdvance'>
+  changeLog: HubOptions['changeLog']
   authenticate: Authenticate
   topics: readonly Topic[]
   /** Which rights a change of the log ends: identity's reading of its own changes. */

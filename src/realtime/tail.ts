@@ -1,7 +1,6 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 
 import type { ChangeLog } from '../changes/index.ts'
-import type { Db } from '../platform/db/db.ts'
 import { UnavailableError } from '../platform/errors.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Service } from '../platform/service.ts'
@@ -20,8 +19,7 @@ export interface Tail {
 }
 
 export interface TailOptions {
-  db: Db
-  changeLog: Pick<ChangeLog, 'read' | 'head' | 'onAdvance'>
+  changeLog: Pick<ChangeLog, 'follow' | 'reached' | 'head' | 'onAdvance'>
   log: Logger
   recent: RecentChanges
   /** Hears of every batch before any change of it is handed out. */
@@ -34,7 +32,6 @@ export interface TailOptions {
   onReset(): void
 }
 
-const BATCH = 500
 /** Sends after which other work gets a turn. */
 const SENDS_AT_ONCE = 2_000
 /** How often the epoch and the first position are looked at, although no change arrives. */
@@ -54,7 +51,7 @@ interface ReachWaiter {
  * my position"; `position` moves on in the same call that hands the change out, which is what lets others join without gap or double.
  */
 export function createTail(options: TailOptions): Tail {
-  const { db, changeLog, log, recent } = options
+  const { changeLog, log, recent } = options
   let epoch = ''
   let position = 0
   let oldest = 1
@@ -84,7 +81,7 @@ export function createTail(options: TailOptions): Tail {
   async function readOn(): Promise<void> {
     if (performance.now() - headSeenAt >= HEAD_EVERY_MS) await lookAtHead()
     for (;;) {
-      const changes = await changeLog.read(db, { after: position, audience: 'all', limit: BATCH })
+      const changes = await changeLog.follow(position)
       if (isStopped || changes.length === 0) return
       if (changes[0]!.position !== position + 1) {
         // Retention has passed this process. Reading on would skip changes in silence.
@@ -92,8 +89,12 @@ export function createTail(options: TailOptions): Tail {
         continue
       }
       await handOut(changes.map((change) => createEntry(change, epoch)))
-      if (changes.length < BATCH) return
+      if (hasCaughtUp()) return
     }
+  }
+
+  function hasCaughtUp(): boolean {
+    return position >= changeLog.reached && [...waiting].every((waiter) => waiter.position <= position)
   }
 
   async function handOut(entries: Entry[]): Promise<void> {
