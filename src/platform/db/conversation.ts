@@ -1,23 +1,29 @@
 import type pg from 'pg'
-import type { Sql } from 'sql-template-tag'
+import { prepareValue } from 'pg/lib/utils.js'
+
+/** What the driver is asked to run; without a name it is prepared for once. */
+export interface Statement {
+  name?: string
+  text: string
+  values: unknown[]
+}
 
 /** One transaction as its connection hears it. */
 export interface Conversation {
-  readonly run: (statement: Sql) => Promise<pg.QueryResult>
+  readonly run: (statement: Statement) => Promise<pg.QueryResult>
   readonly withClient: <T>(use: (client: pg.ClientBase) => Promise<T>) => Promise<T>
   /**
-   * Sends COMMIT together with what goes with it, in one write. What fails aborts the transaction and with it all that follows; its error,
-   * which says why there was no commit, is the one that is thrown.
+   * Sends COMMIT together with what goes with it, which must not return rows. What fails aborts the transaction and with it all that follows;
+   * its error, which says why there was no commit, is the one that is thrown.
    */
-  commit(last: readonly (() => Sql)[]): Promise<void>
+  commit(last: readonly Statement[]): Promise<void>
   /** Throws when the connection is of no use any more. */
   rollback(): Promise<void>
 }
 
-type Send = (statement: Sql) => Promise<pg.QueryResult>
-
-/** `begin` is the text of its BEGIN, one of few; `send` prepares what it sends, which lets the first statement share its unit with BEGIN. */
-export function createConversation(client: pg.PoolClient, send: Send, begin: string): Conversation {
+/** `begin` is the text of its BEGIN, one of few. */
+export function createConversation(client: pg.PoolClient, begin: string): Conversation {
+  const BEGIN = { name: begin, text: begin, values: [] }
   let begun: Promise<unknown> | undefined
   let hasBegun = false
   let isOver = false
@@ -32,16 +38,11 @@ export function createConversation(client: pg.PoolClient, send: Send, begin: str
     return first
   }
 
-  async function run(statement: Sql): Promise<pg.QueryResult> {
+  async function untilBegun(): Promise<void> {
     requireOpen()
-    if (begun === undefined) return start(beginWith(client, begin, () => sendIfOpen(statement)))
-    if (!hasBegun) await begun
-    return sendIfOpen(statement)
-  }
-
-  function sendIfOpen(statement: Sql): Promise<pg.QueryResult> {
+    if (begun === undefined) await start(sendInTurn(client, [BEGIN]))
+    else if (!hasBegun) await begun
     requireOpen()
-    return send(statement)
   }
 
   /** What somebody left behind, or asks for when all is over, would run by itself or in the transaction of another. */
@@ -50,30 +51,30 @@ export function createConversation(client: pg.PoolClient, send: Send, begin: str
   }
 
   return {
-    run,
-    withClient: async (use) => {
+    run: async (statement) => {
       requireOpen()
-      if (begun === undefined) await start(beginAlone(client, begin))
-      if (!hasBegun) await begun
+      if (begun === undefined && hasPrepared(client, [BEGIN])) return start(sendAsUnit(client, [BEGIN], statement))
+      if (!hasBegun) await untilBegun()
+      requireOpen()
+      return client.query(statement)
+    },
+    withClient: async (use) => {
+      if (!hasBegun) await untilBegun()
       requireOpen()
       return use(client)
     },
     commit: async (last) => {
-      let rest = last
-      if (begun === undefined) {
-        const [first, ...others] = last
-        if (first === undefined) return
-        await run(first())
-        rest = others
-      }
+      if (begun === undefined && last.length === 0) return
       await begun?.catch(() => undefined)
-      if (!hasBegun) throw ignoredFailure()
+      if (begun !== undefined && !hasBegun) throw ignoredFailure()
       isOver = true
-      const answers = await Promise.all(
-        inOneWrite(client, () => [...rest.map((statement) => send(statement())), client.query('COMMIT')]),
-      )
+      const before = begun === undefined ? [BEGIN, ...last] : last
+      const sending = hasPrepared(client, before)
+        ? sendAsUnit(client, before, COMMIT)
+        : sendInTurn(client, [...before, COMMIT])
+      begun ??= sending
       // A transaction that failed inside answers COMMIT with ROLLBACK and no error, so a swallowed error must not look like success.
-      if (answers.at(-1)!.command !== 'COMMIT') throw ignoredFailure()
+      if ((await sending).command !== 'COMMIT') throw ignoredFailure()
     },
     rollback: async () => {
       isOver = true
@@ -82,44 +83,58 @@ export function createConversation(client: pg.PoolClient, send: Send, begin: str
   }
 }
 
-/** The texts of BEGIN that a connection has prepared, each under itself as its name. */
+const COMMIT: Statement = { name: 'COMMIT', text: 'COMMIT', values: [] }
+
+/** Names of statements that a connection is known to have prepared. */
 const prepared = new WeakMap<pg.ClientBase, Set<string>>()
 
-/**
- * Sends BEGIN and the first statement in one write and before one Sync, so that the server passes over the statement when it refuses BEGIN
- * (PostgreSQL documentation, section "Pipelining" of the extended query protocol): by itself it would be a transaction of its own.
- */
-async function beginWith(
-  client: pg.PoolClient,
-  begin: string,
-  sendFirst: () => Promise<pg.QueryResult>,
-): Promise<pg.QueryResult> {
-  if (prepared.get(client)?.has(begin) !== true) {
-    await beginAlone(client, begin)
-    return sendFirst()
-  }
-  const answer = await inOneWrite(client, () => {
-    client.connection.bind({ statement: begin }, true)
-    client.connection.execute(null, true)
-    return sendFirst()
-  })
-  // The driver takes both answers for those of one query of two statements.
-  return (answer as unknown as [pg.QueryResult, pg.QueryResult])[1]
+function hasPrepared(client: pg.ClientBase, statements: readonly Statement[]): boolean {
+  const known = prepared.get(client)
+  return statements.every(({ name }) => name !== undefined && known?.has(name) === true)
 }
 
-async function beginAlone(client: pg.ClientBase, begin: string): Promise<void> {
-  await client.query({ name: begin, text: begin })
+/** Each after the answer to the one before it; the connection has prepared them then. Returns the last answer. */
+async function sendInTurn(client: pg.ClientBase, statements: readonly Statement[]): Promise<pg.QueryResult> {
   const known = prepared.get(client) ?? new Set()
-  prepared.set(client, known.add(begin))
+  prepared.set(client, known)
+  let answer: pg.QueryResult | undefined
+  for (const statement of statements) {
+    answer = await client.query(statement)
+    if (statement.name !== undefined) known.add(statement.name)
+  }
+  return answer!
 }
 
-function inOneWrite<T>({ connection: { stream } }: pg.PoolClient, write: () => T): T {
-  stream.cork()
+/**
+ * Sends prepared statements and a last one in one write and before one Sync, so that the server passes over all that follow one that it
+ * refuses (PostgreSQL documentation, "Extended Query", "Pipelining"): what is behind a refused BEGIN would be transactions of its own
+ * otherwise. Returns the last answer.
+ */
+async function sendAsUnit(
+  client: pg.PoolClient,
+  before: readonly Statement[],
+  last: Statement,
+): Promise<pg.QueryResult> {
+  // Before anything is written: what cannot be sent must not leave half a unit behind.
+  const bound = before.map(({ name, values }) => ({
+    statement: name,
+    values: values.map((value) => prepareValue(value)),
+  }))
+  const { connection } = client
+  connection.stream.cork()
+  let answer: Promise<pg.QueryResult>
   try {
-    return write()
+    for (const one of bound) {
+      connection.bind(one, true)
+      connection.execute(null, true)
+    }
+    answer = client.query(last)
   } finally {
-    stream.uncork()
+    connection.stream.uncork()
   }
+  // The driver takes all of it for one query, of several statements if there is more than one.
+  const answers = (await answer) as pg.QueryResult | pg.QueryResult[]
+  return Array.isArray(answers) ? answers.at(-1)! : answers
 }
 
 function ignoredFailure(): Error {

@@ -3,7 +3,7 @@ import pg from 'pg'
 import type { Sql } from 'sql-template-tag'
 
 import type { Logger } from '../log.ts'
-import { createConversation } from './conversation.ts'
+import { createConversation, type Statement } from './conversation.ts'
 
 export type Row = Record<string, unknown>
 
@@ -44,8 +44,8 @@ export interface Tx extends Queryable {
   /** Runs after a successful commit, never after a rollback; must not throw. For hints only: a crash loses them. */
   afterCommit(callback: () => void): void
   /**
-   * A statement made and sent when the work is done, together with COMMIT: nobody waits for its answer alone. Its error is thrown by
-   * `transaction`, and nothing is committed.
+   * A statement made and sent when the work is done, together with COMMIT: nobody waits for its answer alone, so it must not return rows. Its
+   * error is thrown by `transaction`, and nothing is committed.
    */
   withCommit(statement: () => Sql): void
   /** What the driver itself does on the connection, such as COPY; the transaction has begun by then. */
@@ -85,7 +85,7 @@ export function createDb(options: DbOptions): Db {
   const pool = new pg.Pool({
     ...connectionConfig(url, options.applicationName, settings),
     max: options.poolSize,
-    // What goes with COMMIT is sent without waiting for the answers of one statement after the other.
+    // Statements that are sent at once do not wait for each other's answers.
     pipeline: true,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
@@ -96,15 +96,15 @@ export function createDb(options: DbOptions): Db {
     if (!isClosing) options.log.warn({ err: error.message }, 'database connection lost')
   })
   pool.on('connect', (client) => client.on('error', () => undefined))
-  const send = sender(options.onStatement)
+  const prepare = preparer(options.onStatement)
 
   return {
     kind: 'db',
     url,
     settings,
     origin: pool,
-    ...queryable((statement) => send(pool, statement)),
-    transaction: (work, transactionOptions = {}) => runTransaction(pool, send, work, transactionOptions),
+    ...queryable((statement) => pool.query(prepare(statement))),
+    transaction: (work, transactionOptions = {}) => runTransaction(pool, prepare, work, transactionOptions),
     connect: async (applicationName) => {
       const client = new pg.Client(connectionConfig(url, applicationName, settings))
       // A server may end in the same breath in which it says that the connection is ready, before the caller can listen.
@@ -147,21 +147,19 @@ export function connectionConfig(
   }
 }
 
-type Send = (client: pg.Pool | pg.ClientBase, statement: Sql) => Promise<pg.QueryResult>
+type Prepare = (statement: Sql) => Statement
 
-function sender(onStatement: DbOptions['onStatement']): Send {
+/** Names each text, so that a connection prepares it once. */
+function preparer(onStatement: DbOptions['onStatement']): Prepare {
   const names = new Map<string, string>()
-  return (client, statement) => {
-    const text = statement.text
-    onStatement?.(text, statement.values)
-    const query = { text, values: statement.values }
+  return ({ text, values }) => {
+    onStatement?.(text, values)
     const name = statementName(names, text)
-    // The simple protocol, which is for statements without values, could not be told in one go with a BEGIN before it.
-    return client.query(name === undefined ? { ...query, ...EXTENDED } : { ...query, name })
+    return name === undefined ? { text, values, ...EXTENDED } : { name, text, values }
   }
 }
 
-/** An option that the types of the driver do not name. */
+/** An option that the types of the driver do not name: a statement without values would be sent in a way that no unit can have. */
 const EXTENDED: object = { queryMode: 'extended' }
 
 function statementName(names: Map<string, string>, text: string): string | undefined {
@@ -182,13 +180,13 @@ function queryable(send: (statement: Sql) => Promise<pg.QueryResult>): Queryable
 
 async function runTransaction<T>(
   pool: pg.Pool,
-  send: Send,
+  prepare: Prepare,
   work: (tx: Tx) => Promise<T>,
   options: TransactionOptions,
 ): Promise<T> {
   for (let attempt = 0; ; attempt++) {
     try {
-      return await attemptTransaction(pool, send, work, options)
+      return await attemptTransaction(pool, prepare, work, options)
     } catch (error) {
       if (attempt >= (options.retries ?? 3) || !isTransient(error)) throw error
     }
@@ -197,12 +195,12 @@ async function runTransaction<T>(
 
 async function attemptTransaction<T>(
   pool: pg.Pool,
-  send: Send,
+  prepare: Prepare,
   work: (tx: Tx) => Promise<T>,
   options: TransactionOptions,
 ): Promise<T> {
   const client = await pool.connect()
-  const conversation = createConversation(client, (statement) => send(client, statement), beginText(options))
+  const conversation = createConversation(client, beginText(options))
   const callbacks: (() => void)[] = []
   const last: (() => Sql)[] = []
   let broken: Error | undefined
@@ -210,13 +208,13 @@ async function attemptTransaction<T>(
     const tx: Tx = {
       kind: 'tx',
       origin: pool,
-      ...queryable(conversation.run),
+      ...queryable((statement) => conversation.run(prepare(statement))),
       afterCommit: (callback) => callbacks.push(callback),
       withCommit: (statement) => last.push(statement),
       withClient: conversation.withClient,
     }
     const result = await work(tx)
-    await conversation.commit(last)
+    await conversation.commit(last.map((statement) => prepare(statement())))
     for (const callback of callbacks) callback()
     return result
   } catch (error) {

@@ -71,16 +71,61 @@ it.each<[string, (tx: Tx) => Promise<unknown>, string]>([
 ])('leaves nothing of a transaction in which %s failed, and goes on', async (_, work, message) => {
   const told: string[] = []
 
-  const failed = database.db.transaction(async (tx) => {
-    tx.afterCommit(() => told.push('committed'))
-    await work(tx)
-  })
+  // What a connection has prepared it hears in other units than what it has not.
+  for (const place of [7, 8, 9]) {
+    const failed = database.db.transaction(async (tx) => {
+      tx.afterCommit(() => told.push('committed'))
+      await work(tx)
+    })
 
-  await expect(failed).rejects.toThrow(message)
-  expect(told).toEqual([])
-  expect(await written()).toEqual([])
-  await database.db.transaction((tx) => tx.run(write(7)))
-  expect(await written()).toEqual([7])
+    await expect(failed).rejects.toThrow(message)
+    expect(told).toEqual([])
+    expect(await written()).not.toContain(1)
+    await database.db.transaction(async (tx) => {
+      await tx.run(write(place))
+      tx.withCommit(() => write(place + 10))
+    })
+  }
+
+  expect(await written()).toEqual([7, 8, 9, 17, 18, 19])
+})
+
+it('commits what goes with the commit alone, takes all of it back when one fails, and does so again and again', async () => {
+  for (const place of [1, 11, 21]) {
+    await database.db.transaction((tx) => {
+      for (const own of [place, place + 1]) tx.withCommit(() => write(own))
+      return Promise.resolve()
+    })
+    const failed = database.db.transaction((tx) => {
+      for (const own of [place + 5, place, place + 6]) tx.withCommit(() => write(own))
+      return Promise.resolve()
+    })
+    await expect(failed).rejects.toThrow('notes_pkey')
+  }
+
+  expect(await written()).toEqual([1, 2, 11, 12, 21, 22])
+})
+
+it('leaves nothing of a transaction that has a value which cannot be sent, wherever it comes', async () => {
+  const circular: unknown[] = []
+  circular.push({ circular })
+  const impossible = sql`INSERT INTO notes SELECT 1 WHERE ${circular[0]}::text IS NULL`
+
+  for (const place of [3, 5, 7]) {
+    await expect(database.db.transaction((tx) => tx.run(impossible))).rejects.toThrow('circular')
+    const late = database.db.transaction(async (tx) => {
+      await tx.run(write(1))
+      tx.withCommit(() => write(2))
+      tx.withCommit(() => impossible)
+    })
+    await expect(late).rejects.toThrow('circular')
+    await database.db.transaction(async (tx) => {
+      await tx.run(write(place))
+      tx.withCommit(() => write(place + 1))
+    })
+  }
+
+  expect(await written()).toEqual([3, 4, 5, 6, 7, 8])
 })
 
 it('runs the work again from its beginning when what goes with the commit meets a serialization failure', async () => {
