@@ -72,14 +72,24 @@ export function salesOf(lines: readonly TakenLine[]): Sale[] {
 /** Of the 16 KB that a change may hold, what lines may take. A hundred usual lines fit; with long names of variants fewer do. */
 const MAX_LINES_BYTES = 15 * 1024
 
+/** So many fit whatever they are: none is above 450 bytes, with a variant of 50 characters that JSON must escape. */
+const ALWAYS_FIT = 30
+
 function linesThatFit(lines: readonly TakenLine[]): { line_count: number; lines: unknown[] } {
-  const fitting: unknown[] = []
+  const shown = lines.map(({ productId, variant, quantity, unitPrice }) => ({
+    product_id: productId,
+    variant,
+    quantity,
+    unit_price: unitPrice,
+  }))
+  return { line_count: lines.length, lines: lines.length <= ALWAYS_FIT ? shown : firstThatFit(shown) }
+}
+
+function firstThatFit(lines: readonly unknown[]): unknown[] {
   let bytes = 0
-  for (const { productId, variant, quantity, unitPrice } of lines) {
-    const line = { product_id: productId, variant, quantity, unit_price: unitPrice }
+  const end = lines.findIndex((line) => {
     bytes += Buffer.byteLength(JSON.stringify(line)) + 1
-    if (bytes > MAX_LINES_BYTES) break
-    fitting.push(line)
-  }
-  return { line_count: lines.length, lines: fitting }
+    return bytes > MAX_LINES_BYTES
+  })
+  return end === -1 ? [...lines] : lines.slice(0, end)
 }
