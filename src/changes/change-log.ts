@@ -17,7 +17,7 @@ import { createSubscriberService, register, type SubscriberService } from './sub
 import type { Runner } from './subscriber-runner.ts'
 import type { Subscriber } from './subscriber.ts'
 import { createTail } from './tail.ts'
-import type { Change, Topic } from './topic.ts'
+import type { LoggedChange, Topic } from './topic.ts'
 import { connectWaker } from './wake.ts'
 
 export interface ChangeLogOptions {
@@ -35,12 +35,12 @@ export interface ChangeLog {
    * Changes with position > after (and <= upTo), in order, at most limit; audience 'all' or a list of keys of which one must match; topics
    * with trailing `*`. Compare `after` with `head().oldest` once the answer is there: what retention has dropped is missing without a sign.
    */
-  read(db: Queryable, query: ReadQuery): Promise<Change[]>
+  read(db: Queryable, query: ReadQuery): Promise<LoggedChange[]>
   /**
    * The next changes after a position near the end, for all readers: the process reads them once for everybody who follows. Some at least as
    * long as the position is below `reached`. Does not begin at `after` + 1 where retention has dropped that.
    */
-  follow(after: number): Promise<readonly Change[]>
+  follow(after: number): Promise<readonly LoggedChange[]>
   /** The last position that this process has heard of. */
   readonly reached: number
   /** Called (coalesced, no arguments) whenever new positions may be readable. Returns the way to stop. */

@@ -1,7 +1,7 @@
 import type { Queryable } from '../platform/db/db.ts'
 import { sql, type Sql } from '../platform/db/sql.ts'
 import { parseTopicPatterns } from './topic-pattern.ts'
-import type { AudienceKey, Change } from './topic.ts'
+import type { AudienceKey, LoggedChange } from './topic.ts'
 
 export interface Head {
   /** A position means nothing under another epoch. */
@@ -43,11 +43,11 @@ export function sequencePass(batchLimit: number, partitionBytes: number): Sql {
   return sql`SELECT head, taken, more FROM sequence_changes(${batchLimit}::integer, ${partitionBytes}::bigint)`
 }
 
-export async function selectChanges(db: Queryable, query: ReadQuery): Promise<Change[]> {
+export async function selectChanges(db: Queryable, query: ReadQuery): Promise<LoggedChange[]> {
   const keys = query.audience === 'all' ? null : query.audience
   const topics = query.topics === undefined ? undefined : parseTopicPatterns(query.topics)
   const rows = await db.rows<ChangeRow>(sql`
-    SELECT position, id, topic, subject_type, subject_id, key, actor, audience, data, recorded_at
+    SELECT position, id, topic, subject_type, subject_id, key, actor, audience, data::text AS json, recorded_at
     FROM read_changes(${query.after}::bigint, ${query.upTo ?? BEYOND_ANY_POSITION}::bigint, ${keys}::text[],
                       ${topics?.names ?? null}::text[], ${topics?.prefixes ?? null}::text[], ${query.limit}::integer)`)
   return rows.map(toChange)
@@ -83,11 +83,13 @@ interface ChangeRow {
   key: string
   actor: string | null
   audience: AudienceKey[]
-  data: unknown
+  json: string
   recorded_at: string
 }
 
-function toChange(row: ChangeRow): Change {
+function toChange(row: ChangeRow): LoggedChange {
+  const { json } = row
+  let data: unknown
   return {
     position: row.position,
     id: row.id,
@@ -96,7 +98,10 @@ function toChange(row: ChangeRow): Change {
     key: row.key,
     actor: row.actor,
     audience: row.audience,
-    data: row.data,
+    json,
+    get data() {
+      return (data ??= JSON.parse(json))
+    },
     time: row.recorded_at,
   }
 }

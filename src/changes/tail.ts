@@ -1,10 +1,10 @@
 import type { Db } from '../platform/db/db.ts'
 import { selectChanges } from './log-queries.ts'
-import type { Change } from './topic.ts'
+import type { LoggedChange } from './topic.ts'
 
 /** What follows a position, for one reader. */
 export interface Page {
-  changes: Change[]
+  changes: LoggedChange[]
   /** Everything up to here has been looked at; not above the position asked for when there was nothing. */
   upTo: number
 }
@@ -12,7 +12,7 @@ export interface Page {
 /** The newest part of the log in memory, read once for all readers of the process who keep up with it. */
 export interface Tail {
   /** At most a page of what follows `after`; does not begin at `after` + 1 where retention has dropped that. */
-  following(after: number): Promise<readonly Change[]>
+  following(after: number): Promise<readonly LoggedChange[]>
   /** What follows `after` and has one of the topics, not past `head`. */
   page(after: number, head: number, topics: readonly string[], matches: (topic: string) => boolean): Promise<Page>
   /** Forgets everything: the log is another one. */
@@ -29,19 +29,14 @@ const WINDOW = 10_000
 
 const NOTHING: Page = { changes: [], upTo: 0 }
 
-interface KeptChange {
-  change: Change
-  characters: number
-}
-
 /** What one query found after a position. */
 interface Look {
   after: number
-  changes: readonly Change[]
+  changes: readonly LoggedChange[]
 }
 
 export function createTail(db: Db): Tail {
-  let kept: KeptChange[] = []
+  let kept: LoggedChange[] = []
   let looking: Promise<Look> | undefined
   let resets = 0
 
@@ -53,27 +48,27 @@ export function createTail(db: Db): Tail {
     const resetsBefore = resets
     const changes = await select(last)
     const isStillLast = resets === resetsBefore && (lastPosition() ?? after) === last
-    if (isStillLast && changes[0]?.position === last + 1) kept = newest([...kept, ...changes.map(measure)])
+    if (isStillLast && changes[0]?.position === last + 1) kept = newest([...kept, ...changes])
     return { after: last, changes }
   }
 
-  function select(after: number): Promise<Change[]> {
+  function select(after: number): Promise<LoggedChange[]> {
     return selectChanges(db, { after, audience: 'all', limit: PAGE })
   }
 
   function lastPosition(): number | undefined {
-    return kept.at(-1)?.change.position
+    return kept.at(-1)?.position
   }
 
   /** Empty when the memory does not have what follows `after`. */
-  function fromMemory(after: number): readonly Change[] {
-    const first = kept[0]?.change
+  function fromMemory(after: number): readonly LoggedChange[] {
+    const first = kept[0]
     if (first === undefined || first.position > after + 1) return []
     const start = after + 1 - first.position
-    return kept.slice(start, start + PAGE).map(({ change }) => change)
+    return kept.slice(start, start + PAGE)
   }
 
-  async function following(after: number): Promise<readonly Change[]> {
+  async function following(after: number): Promise<readonly LoggedChange[]> {
     // A look that is under way may have begun before the change that this reader has heard of; what it finds may do all the same.
     if (isAtEnd(after)) await looking
     if (isAtEnd(after)) {
@@ -101,7 +96,7 @@ export function createTail(db: Db): Tail {
     following,
     page: async (after, head, topics, matches) => {
       if (after >= head) return NOTHING
-      const reachesBack = kept.length === 0 ? head - after <= KEPT : after + 1 >= kept[0]!.change.position
+      const reachesBack = kept.length === 0 ? head - after <= KEPT : after + 1 >= kept[0]!.position
       const next = reachesBack ? await following(after) : []
       if (next.length === 0) return pageFromDatabase(after, head, topics)
       return { changes: next.filter((change) => matches(change.topic)), upTo: next.at(-1)!.position }
@@ -113,16 +108,12 @@ export function createTail(db: Db): Tail {
   }
 }
 
-function measure(change: Change): KeptChange {
-  return { change, characters: JSON.stringify(change.data).length }
-}
-
 /** The last ones that the bounds allow; a reader who finds less than it needs asks the database itself. */
-function newest(changes: KeptChange[]): KeptChange[] {
+function newest(changes: LoggedChange[]): LoggedChange[] {
   let first = changes.length
   let characters = 0
   while (first > 0 && changes.length - first < KEPT) {
-    characters += changes[first - 1]!.characters
+    characters += changes[first - 1]!.json.length
     if (characters > KEPT_CHARACTERS) break
     first -= 1
   }

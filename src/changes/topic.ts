@@ -40,6 +40,12 @@ export interface Change<Data = unknown> {
   time: string
 }
 
+/** A change as it was read. */
+export interface LoggedChange extends Change {
+  /** `data` as the JSON text that the database keeps; it is parsed when somebody first looks at `data`. */
+  readonly json: string
+}
+
 export interface NewChange<T extends Topic> {
   topic: T
   subjectId: string

@@ -1,4 +1,4 @@
-import type { Change } from '../changes/index.ts'
+import type { Change, LoggedChange } from '../changes/index.ts'
 
 /** A change on its way to readers. Each form is serialised once, when first needed, and shared by all who get it. */
 export interface Entry {
@@ -33,26 +33,26 @@ export function presentChange(change: Change, epoch: string): PresentedChange {
   return { position, epoch, id, topic, subject: { type: subject.type, id: subject.id }, data, actor, time }
 }
 
-/** Objects and the array slot that a change costs beside its text. */
-const ENTRY_OVERHEAD_BYTES = 600
+/** Objects, the array slot and the other members, which a change costs beside the text of its data. */
+const ENTRY_OVERHEAD_BYTES = 1_500
 
-export function createEntry(change: Change, epoch: string): Entry {
-  const json = JSON.stringify(presentChange(change, epoch))
+export function createEntry(change: LoggedChange, epoch: string): Entry {
+  const json = (): string => JSON.stringify(presentChange(change, epoch))
   let frame: Buffer | undefined
   let event: Buffer | undefined
   return {
     change,
     position: change.position,
-    bytes: 3 * json.length + ENTRY_OVERHEAD_BYTES,
+    bytes: 3 * change.json.length + ENTRY_OVERHEAD_BYTES,
     isHiddenFromStrangers: false,
     checkedAt: Number.NEGATIVE_INFINITY,
     check: undefined,
     get frame() {
-      frame ??= Buffer.from(`{"type":"change",${json.slice(1)}`)
+      frame ??= Buffer.from(`{"type":"change",${json().slice(1)}`)
       return frame
     },
     get event() {
-      event ??= Buffer.from(`id: ${epoch}:${change.position}\nevent: ${change.topic}\ndata: ${json}\n\n`)
+      event ??= Buffer.from(`id: ${epoch}:${change.position}\nevent: ${change.topic}\ndata: ${json()}\n\n`)
       return event
     },
   }

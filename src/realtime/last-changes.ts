@@ -1,4 +1,4 @@
-import type { Change, ChangeLog } from '../changes/index.ts'
+import type { ChangeLog, LoggedChange } from '../changes/index.ts'
 import type { Queryable } from '../platform/db/db.ts'
 import type { Audience } from './audience.ts'
 
@@ -22,7 +22,7 @@ export async function readLastChanges(
   db: Queryable,
   changeLog: Pick<ChangeLog, 'read'>,
   { oldest, upTo, audience, topics, limit }: LastQuery,
-): Promise<Change[]> {
+): Promise<LoggedChange[]> {
   const floor = oldest - 1
   // In (tooFew, upTo] are too few; in (tooMany, upTo] more than one read brings.
   let tooFew = upTo

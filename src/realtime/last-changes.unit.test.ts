@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import type { Change, ChangeLog } from '../changes/index.ts'
+import type { ChangeLog, LoggedChange } from '../changes/index.ts'
 import type { Queryable } from '../platform/db/db.ts'
 import { readLastChanges } from './last-changes.ts'
 
@@ -37,7 +37,7 @@ function countingLog(positions: number[]): Pick<ChangeLog, 'read'> & { reads: nu
     async read(_db, { after, upTo = Number.MAX_SAFE_INTEGER, limit }) {
       this.reads += 1
       const found = positions.filter((position) => position > after && position <= upTo).slice(0, limit)
-      return found.map((position) => ({ position }) as Change)
+      return found.map((position) => ({ position }) as LoggedChange)
     },
   }
 }

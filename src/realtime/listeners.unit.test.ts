@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import type { AudienceKey, Change } from '../changes/index.ts'
+import type { AudienceKey, LoggedChange } from '../changes/index.ts'
 import { isAddressedTo, type Audience } from './audience.ts'
 import { createEntry, type Entry } from './entry.ts'
 import { Listeners, type Listener } from './listeners.ts'
@@ -79,7 +79,7 @@ function recorder(): Listener & { positions: number[] } {
 }
 
 function entry(position: number, topic: string, audience: AudienceKey[]): Entry {
-  const change: Change = {
+  const change: LoggedChange = {
     position,
     id: `id-${position}`,
     topic,
@@ -88,6 +88,7 @@ function entry(position: number, topic: string, audience: AudienceKey[]): Entry 
     actor: null,
     audience,
     data: {},
+    json: '{}',
     time: '2026-01-31T09:15:02.123456Z',
   }
   return createEntry(change, 'e')

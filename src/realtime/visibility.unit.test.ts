@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { beforeEach, describe, expect, it } from 'vitest'
 
-import { defineTopic, type Change } from '../changes/index.ts'
+import { defineTopic, type LoggedChange } from '../changes/index.ts'
 import type { Db } from '../platform/db/db.ts'
 import type { Caller } from '../platform/http/caller.ts'
 import { createEntry, type Entry } from './entry.ts'
@@ -87,8 +87,8 @@ function page(...ids: string[]): Entry[] {
   return ids.map((id) => createEntry(change(id), 'e'))
 }
 
-function change(id: string): Change {
-  const rest = { subject: { type: 'thing', id }, key: `thing:${id}`, actor: null, data: {}, time: '' }
+function change(id: string): LoggedChange {
+  const rest = { subject: { type: 'thing', id }, key: `thing:${id}`, actor: null, data: {}, json: '{}', time: '' }
   return { position: Number(id), id, topic: shown.name, audience: ['public'], ...rest }
 }
 
