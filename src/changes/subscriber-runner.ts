@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Db, Tx } from '../platform/db/db.ts'
 import { faultPoint } from '../platform/fault.ts'
 import type { Logger } from '../platform/log.ts'
+import type { Slots } from '../platform/slots.ts'
 import type { KnownHead } from './known-head.ts'
 import { selectChanges } from './log-queries.ts'
 import { isOutage } from './outage.ts'
@@ -40,7 +41,7 @@ export interface RunnerOptions {
   tail: Tail
   head: KnownHead
   /** Bounds the transactions that all subscribers of this process have open. */
-  slots<T>(work: () => Promise<T>): Promise<T>
+  slots: Slots
 }
 
 /** Somebody else runs the subscriber, or has moved its cursor. */

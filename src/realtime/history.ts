@@ -1,5 +1,6 @@
 import type { ChangeLog } from '../changes/index.ts'
 import type { Db } from '../platform/db/db.ts'
+import type { Slots } from '../platform/slots.ts'
 import { isAddressedTo, type Audience } from './audience.ts'
 import { createEntry, type Entry } from './entry.ts'
 import type { RecentChanges } from './recent-changes.ts'
@@ -33,7 +34,7 @@ export interface HistoryOptions {
   recent: RecentChanges
   /** The epoch that readers are told; a page that turns out to be of another one is a gap. */
   epoch: () => string
-  lane: <T>(work: () => Promise<T>) => Promise<T>
+  slots: Slots
 }
 
 /** Changes looked through in memory before other work gets a turn. */
@@ -46,7 +47,7 @@ const CHUNK = 500
  * read from the database once for all of them, with all audiences; only who was away for longer has queries of their own.
  */
 export function createHistory(options: HistoryOptions): History {
-  const { db, changeLog, recent, lane } = options
+  const { db, changeLog, recent, slots } = options
   let extending: Promise<boolean> | undefined
 
   async function page(query: PageQuery): Promise<PageResult> {
@@ -68,7 +69,7 @@ export function createHistory(options: HistoryOptions): History {
     const upTo = recent.start
     const from = Math.max(after, upTo - CHUNK)
     const epoch = options.epoch()
-    const changes = await lane(() => changeLog.read(db, { after: from, upTo, audience: 'all', limit: CHUNK }))
+    const changes = await slots(() => changeLog.read(db, { after: from, upTo, audience: 'all', limit: CHUNK }))
     if (options.epoch() !== epoch) return false
     // Newer changes may have pushed out some meanwhile: then these would not join on. Another try will.
     if (recent.start !== upTo) return true
@@ -89,7 +90,7 @@ export function createHistory(options: HistoryOptions): History {
 
   async function pageFromDatabase({ after, upTo, audience, patterns, limit }: PageQuery): Promise<PageResult> {
     const epoch = options.epoch()
-    return lane(async () => {
+    return slots(async () => {
       const topics = patterns.includes('*') ? {} : { topics: patterns }
       const changes = await changeLog.read(db, { after, upTo, audience, limit, ...topics })
       // Asked after the page, not before: what retention drops in between would be missing from it without a sign.

@@ -6,13 +6,13 @@ import type { Db } from '../platform/db/db.ts'
 import { faultPoint } from '../platform/fault.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Service } from '../platform/service.ts'
+import { createSlots } from '../platform/slots.ts'
 import type { ChangesSocket } from './changes-socket.ts'
 import type { ChangesStream } from './changes-stream.ts'
 import { closeCodes } from './close-codes.ts'
 import type { Entry } from './entry.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { createHistory, type History } from './history.ts'
-import { createLane } from './lane.ts'
 import type { Limits } from './limits.ts'
 import { Listeners } from './listeners.ts'
 import { Quota } from './quota.ts'
@@ -62,7 +62,7 @@ export class Hub {
 
   constructor(options: HubOptions) {
     const { db, changeLog, limits, log, clock } = options
-    const lane = createLane(REPLAY_READS)
+    const slots = createSlots(REPLAY_READS)
     this.limits = limits
     this.log = log
     this.now = () => clock.now().getTime()
@@ -78,8 +78,8 @@ export class Hub {
       onBatchEnd: () => this.#endBatch(),
       onReset: () => this.#reset(),
     })
-    this.visible = createVisibility({ db, topics: options.topics, lane })
-    this.history = createHistory({ db, changeLog, recent: this.recent, epoch: () => this.tail.epoch, lane })
+    this.visible = createVisibility({ db, topics: options.topics, slots })
+    this.history = createHistory({ db, changeLog, recent: this.recent, epoch: () => this.tail.epoch, slots })
     const { history, recent, tail, visible } = this
     this.replay = createReplay({ history, recent, tail, visible, replayBufferBytes: limits.replayBufferBytes })
     const { now } = this

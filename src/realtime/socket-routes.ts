@@ -5,9 +5,9 @@ import { ForbiddenError, TooManyRequestsError, UnauthenticatedError, Unavailable
 import type { App } from '../platform/http/app.ts'
 import type { Authenticate, Caller } from '../platform/http/caller.ts'
 import { problemSchema } from '../platform/http/schemas.ts'
+import { createSlots } from '../platform/slots.ts'
 import { ChangesSocket } from './changes-socket.ts'
 import type { Hub } from './hub.ts'
-import { createLane } from './lane.ts'
 import { createUpgrades, type Upgrades } from './upgrades.ts'
 
 /**
@@ -76,7 +76,7 @@ function openSocket(
 
 /** Who opens the socket (live contract, section 4): 401 without a good credential, 403 for a cookie shown by a foreign page. */
 function createAdmission(app: App, hub: Hub, authenticate: Authenticate): (request: SocketRequest) => Promise<Caller> {
-  const lane = createLane(LOOKUPS)
+  const slots = createSlots(LOOKUPS)
   let waiting = 0
 
   return async (request) => {
@@ -85,7 +85,7 @@ function createAdmission(app: App, hub: Hub, authenticate: Authenticate): (reque
     try {
       const credentials = { headers: credentialHeaders(request), ip: request.ip }
       const isPassword = /^basic /i.test(credentials.headers.authorization ?? '')
-      const caller = await (isPassword ? authenticate(credentials) : lane(() => authenticate(credentials)))
+      const caller = await (isPassword ? authenticate(credentials) : slots(() => authenticate(credentials)))
       if (caller === undefined) throw new UnauthenticatedError()
       const { origin } = request.headers
       if (caller.via === 'session' && origin !== undefined && !app.origins.mayUseCookies(origin, request)) {

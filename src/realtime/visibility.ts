@@ -1,6 +1,7 @@
 import type { Topic } from '../changes/index.ts'
 import type { Db } from '../platform/db/db.ts'
 import type { Caller } from '../platform/http/caller.ts'
+import type { Slots } from '../platform/slots.ts'
 import type { Entry } from './entry.ts'
 
 /** Older changes of a page without those that the caller may no longer see. */
@@ -9,7 +10,7 @@ export type Visible = (caller: Caller, entries: Entry[]) => Promise<Entry[]>
 export interface VisibilityOptions {
   db: Db
   topics: readonly Topic[]
-  lane: <T>(work: () => Promise<T>) => Promise<T>
+  slots: Slots
   now?: () => number
 }
 
@@ -34,7 +35,7 @@ const stranger: Caller = {
  * is hidden from strangers is asked for each caller. Staff hear everything.
  */
 export function createVisibility(options: VisibilityOptions): Visible {
-  const { db, lane } = options
+  const { db, slots } = options
   const now = options.now ?? (() => performance.now())
   const asked = new Map(
     options.topics.filter(({ hiddenNow }) => hiddenNow !== undefined).map((topic) => [topic.name, topic]),
@@ -55,7 +56,7 @@ export function createVisibility(options: VisibilityOptions): Visible {
     // The moment before the question: what changes while it runs is not in the answer for certain.
     const askedAt = now()
     try {
-      const hidden = await lane(() => findHidden(stranger, entries))
+      const hidden = await slots(() => findHidden(stranger, entries))
       for (const entry of entries) {
         entry.isHiddenFromStrangers = hidden.has(entry.change.id)
         entry.checkedAt = askedAt
@@ -78,7 +79,7 @@ export function createVisibility(options: VisibilityOptions): Visible {
     await Promise.all(questionable.flatMap((entry) => entry.check ?? []))
     const doubtful = questionable.filter((entry) => entry.isHiddenFromStrangers)
     if (doubtful.length === 0) return entries
-    const hidden = await lane(() => findHidden(caller, doubtful))
+    const hidden = await slots(() => findHidden(caller, doubtful))
     return entries.filter((entry) => !hidden.has(entry.change.id))
   }
 }

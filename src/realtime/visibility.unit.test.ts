@@ -31,7 +31,7 @@ const shown = defineTopic({
   },
 })
 
-const visible = createVisibility({ db: {} as Db, topics: [shown], lane: (work) => work(), now: () => now })
+const visible = createVisibility({ db: {} as Db, topics: [shown], slots: (work) => work(), now: () => now })
 
 describe('what is still visible', () => {
   it('leaves out what the caller may no longer see', async () => {

@@ -1,5 +1,5 @@
 import type { Workbench } from '../../bench/support/workbench.ts'
-import type { Lane } from '../../src/realtime/lane.ts'
+import type { Slots } from '../../src/platform/slots.ts'
 import type { Databases } from './databases.ts'
 import { runDatabaseRestarts, runPoint, runRandomKill, type Work } from './journey.ts'
 import { faultPoints, type FaultPoint } from './points.ts'
@@ -10,7 +10,7 @@ import { companies, createDealer, runTogether } from './together-journey.ts'
 interface Crashes {
   bench: Workbench
   databases: Databases
-  sideBySide: Lane
+  sideBySide: Slots
   tally: Tally
   runs: number
   isWanted: (name: string) => boolean

@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os'
 import { readCommandLine, readCount, readNames } from '../../bench/support/command-line.ts'
 import { openWorkbench } from '../../bench/support/workbench.ts'
 import { parseArguments } from '../../src/cli/command.ts'
-import { createLane } from '../../src/realtime/lane.ts'
+import { createSlots } from '../../src/platform/slots.ts'
 import { crash } from './crashes.ts'
 import { openDatabases } from './databases.ts'
 import { runHeldOpen } from './held-open.ts'
@@ -54,7 +54,7 @@ const bench = await openWorkbench()
 const tally = createTally()
 try {
   const databases = await openDatabases(bench)
-  await crash({ bench, databases, sideBySide: createLane(atOnce), tally, runs, isWanted })
+  await crash({ bench, databases, sideBySide: createSlots(atOnce), tally, runs, isWanted })
   if (isWanted('held-open')) {
     await tally.attempt('a transaction held open', async () =>
       runHeldOpen(bench, await bench.createDatabase(), heldSeconds),

@@ -6,7 +6,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { feedProduct } from './feed-product.fixture.ts'
 import { writeFeed } from './feed/write-feed.ts'
-import { createSlots } from './slots.ts'
 import { openSpoolFile, type SpoolFile } from './spool.ts'
 import { planUpload, type UploadSpool } from './upload-plan.ts'
 
@@ -101,32 +100,5 @@ describe('a spool file', () => {
 
     expect(whole.equals(content)).toBe(true)
     expect(piece.toString()).toBe('5678901234')
-  })
-})
-
-describe('slots', () => {
-  it('run so many works at once, the others after them, also after a failure', async () => {
-    const slots = createSlots(2)
-    let running = 0
-    let most = 0
-    const work = async (n: number): Promise<number> => {
-      running += 1
-      most = Math.max(most, running)
-      await new Promise((resolve) => setTimeout(resolve, 5))
-      running -= 1
-      if (n === 1) throw new Error('broken')
-      return n
-    }
-
-    const results = await Promise.allSettled([0, 1, 2, 3, 4].map((n) => slots.run(() => work(n))))
-
-    expect(most).toBe(2)
-    expect(results.map((result) => result.status)).toEqual([
-      'fulfilled',
-      'rejected',
-      'fulfilled',
-      'fulfilled',
-      'fulfilled',
-    ])
   })
 })

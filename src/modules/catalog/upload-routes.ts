@@ -7,10 +7,10 @@ import { faultPoint } from '../../platform/fault.ts'
 import type { App } from '../../platform/http/app.ts'
 import type { BodyStream } from '../../platform/http/read-body.ts'
 import type { Caller } from '../../platform/http/caller.ts'
+import { createSlots, type Slots } from '../../platform/slots.ts'
 import { isFeedError, type FeedError } from './feed/read-feed.ts'
 import { receiveUpload } from './receive-upload.ts'
 import { exampleUpload, uploadForm, uploadResponse } from './schemas.ts'
-import { createSlots, type Slots } from './slots.ts'
 import { openSpoolFile, type SpoolFile } from './spool.ts'
 import { writeUploadAnswer } from './upload-answer.ts'
 import { planUpload, type UploadPlan, type UploadSpool } from './upload-plan.ts'
@@ -98,7 +98,7 @@ async function upload(
   })
   if (isFeedError(plan)) return refuse(app, caller, fileName, plan)
 
-  const result = await slots.run(() =>
+  const result = await slots(() =>
     app.db.transaction(async (tx) => {
       const stored = await storeUpload(tx, caller, fileName, plan, app.clock.now())
       faultPoint('upload-before-commit')

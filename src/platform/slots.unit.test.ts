@@ -1,10 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 
-import { createLane } from './lane.ts'
+import { createSlots } from './slots.ts'
 
 test('so many at once, in the order in which they came, also past one that throws', async () => {
-  const lane = createLane(2)
+  const slots = createSlots(2)
   const started: number[] = []
   let running = 0
   let most = 0
@@ -17,7 +17,7 @@ test('so many at once, in the order in which they came, also past one that throw
     return n
   }
 
-  const outcomes = await Promise.allSettled([0, 1, 2, 3, 4].map((n) => lane(() => work(n))))
+  const outcomes = await Promise.allSettled([0, 1, 2, 3, 4].map((n) => slots(() => work(n))))
 
   expect(started).toEqual([0, 1, 2, 3, 4])
   expect(most).toBe(2)
