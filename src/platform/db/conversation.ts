@@ -1,11 +1,13 @@
 import type pg from 'pg'
-import { prepareValue } from 'pg/lib/utils.js'
+
+export type SentValue = Buffer | string | null
 
 /** What the driver is asked to run; without a name it is prepared for once. */
 export interface Statement {
   name?: string
   text: string
-  values: unknown[]
+  /** As they are sent. */
+  values: SentValue[]
 }
 
 /** One transaction as its connection hears it. */
@@ -13,7 +15,7 @@ export interface Conversation {
   readonly run: (statement: Statement) => Promise<pg.QueryResult>
   readonly withClient: <T>(use: (client: pg.ClientBase) => Promise<T>) => Promise<T>
   /**
-   * Sends COMMIT together with what goes with it, which must not return rows. What fails aborts the transaction and with it all that follows;
+   * Sends COMMIT together with what goes with it. What fails aborts the transaction and with it all that follows;
    * its error, which says why there was no commit, is the one that is thrown.
    */
   commit(last: readonly Statement[]): Promise<void>
@@ -64,10 +66,10 @@ export function createConversation(client: pg.PoolClient, begin: string): Conver
       return use(client)
     },
     commit: async (last) => {
-      if (begun === undefined && last.length === 0) return
       await begun?.catch(() => undefined)
       if (begun !== undefined && !hasBegun) throw ignoredFailure()
       isOver = true
+      if (begun === undefined && last.length === 0) return
       const before = begun === undefined ? [BEGIN, ...last] : last
       const sending = hasPrepared(client, before)
         ? sendAsUnit(client, before, COMMIT)
@@ -115,17 +117,14 @@ async function sendAsUnit(
   before: readonly Statement[],
   last: Statement,
 ): Promise<pg.QueryResult> {
-  // Before anything is written: what cannot be sent must not leave half a unit behind.
-  const bound = before.map(({ name, values }) => ({
-    statement: name,
-    values: values.map((value) => prepareValue(value)),
-  }))
   const { connection } = client
   connection.stream.cork()
   let answer: Promise<pg.QueryResult>
   try {
-    for (const one of bound) {
-      connection.bind(one, true)
+    for (const { name, values } of before) {
+      connection.bind({ statement: name, values }, true)
+      // Rows that were not announced would be answered with an error, behind a COMMIT.
+      connection.describe({ type: 'P', name: '' }, true)
       connection.execute(null, true)
     }
     answer = client.query(last)

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import pg from 'pg'
+import { prepareValue } from 'pg/lib/utils.js'
 import type { Sql } from 'sql-template-tag'
 
 import type { Logger } from '../log.ts'
@@ -44,8 +45,8 @@ export interface Tx extends Queryable {
   /** Runs after a successful commit, never after a rollback; must not throw. For hints only: a crash loses them. */
   afterCommit(callback: () => void): void
   /**
-   * A statement made and sent when the work is done, together with COMMIT: nobody waits for its answer alone, so it must not return rows. Its
-   * error is thrown by `transaction`, and nothing is committed.
+   * A statement made and sent when the work is done, together with COMMIT: nobody waits for its answer alone. Its error is thrown by
+   * `transaction`, and nothing is committed.
    */
   withCommit(statement: () => Sql): void
   /** What the driver itself does on the connection, such as COPY; the transaction has begun by then. */
@@ -155,7 +156,9 @@ function preparer(onStatement: DbOptions['onStatement']): Prepare {
   return ({ text, values }) => {
     onStatement?.(text, values)
     const name = statementName(names, text)
-    return name === undefined ? { text, values, ...EXTENDED } : { name, text, values }
+    // Before anything is written: the driver would forget the statement of a value that cannot be sent, and remember that it has prepared it.
+    const sent = values.map((value) => prepareValue(value))
+    return name === undefined ? { text, values: sent, ...EXTENDED } : { name, text, values: sent }
   }
 }
 

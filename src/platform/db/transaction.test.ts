@@ -106,10 +106,22 @@ it('commits what goes with the commit alone, takes all of it back when one fails
   expect(await written()).toEqual([1, 2, 11, 12, 21, 22])
 })
 
+it('commits what goes with the commit although it returns rows', async () => {
+  for (const place of [1, 3, 5]) {
+    await database.db.transaction(async (tx) => {
+      await tx.run(write(place))
+      tx.withCommit(() => sql`INSERT INTO notes VALUES (${place + 1}, 'note') RETURNING place, text`)
+    })
+  }
+
+  expect(await written()).toEqual([1, 2, 3, 4, 5, 6])
+})
+
 it('leaves nothing of a transaction that has a value which cannot be sent, wherever it comes', async () => {
   const circular: unknown[] = []
   circular.push({ circular })
-  const impossible = sql`INSERT INTO notes SELECT 1 WHERE ${circular[0]}::text IS NULL`
+  const ifNull = (value: unknown): Sql => sql`INSERT INTO notes SELECT 100 WHERE ${value}::text IS NULL`
+  const impossible = ifNull(circular[0])
 
   for (const place of [3, 5, 7]) {
     await expect(database.db.transaction((tx) => tx.run(impossible))).rejects.toThrow('circular')
@@ -119,6 +131,7 @@ it('leaves nothing of a transaction that has a value which cannot be sent, where
       tx.withCommit(() => impossible)
     })
     await expect(late).rejects.toThrow('circular')
+    await database.db.transaction((tx) => tx.run(ifNull('nothing')))
     await database.db.transaction(async (tx) => {
       await tx.run(write(place))
       tx.withCommit(() => write(place + 1))
@@ -202,9 +215,12 @@ it.each([
     await tx.run(write(3))
     done = tx
   })
+  let idle: Tx | undefined
+  await database.db.transaction((tx) => Promise.resolve((idle = tx)))
 
   await expect(late).rejects.toThrow('the transaction is over')
   await expect(done!.run(write(4))).rejects.toThrow('the transaction is over')
+  await expect(idle!.run(write(5))).rejects.toThrow('the transaction is over')
   await expect(done!.withClient((client) => client.query('SELECT 1'))).rejects.toThrow('the transaction is over')
   expect(await written()).toEqual([3])
 })
