@@ -19,7 +19,8 @@ export interface Tail {
   reset(): void
 }
 
-const PAGE = 500
+/** Most changes that `following` gives at once. */
+export const PAGE = 500
 /** Readers farther behind than this have queries of their own, limited to their topics. */
 const KEPT = 2_000
 /** Characters of data kept at most: changes of bulk work are 12 KB each, and as objects take several times that. */
@@ -52,6 +53,14 @@ export function createTail(db: Db): Tail {
     return { after: last, changes }
   }
 
+  function startLook(after: number): Promise<Look> {
+    const started = look(after).finally(() => {
+      if (looking === started) looking = undefined
+    })
+    looking = started
+    return started
+  }
+
   function select(after: number): Promise<LoggedChange[]> {
     return selectChanges(db, { after, audience: 'all', limit: PAGE })
   }
@@ -72,10 +81,7 @@ export function createTail(db: Db): Tail {
     // A look that is under way may have begun before the change that this reader has heard of; what it finds may do all the same.
     if (isAtEnd(after)) await looking
     if (isAtEnd(after)) {
-      looking ??= look(after).finally(() => {
-        looking = undefined
-      })
-      const found = await looking
+      const found = await (looking ?? startLook(after))
       if (found.after === after) return found.changes
     }
     const known = fromMemory(after)
@@ -104,6 +110,7 @@ export function createTail(db: Db): Tail {
     reset: () => {
       resets += 1
       kept = []
+      looking = undefined
     },
   }
 }

@@ -1,6 +1,6 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 
-import type { ChangeLog } from '../changes/index.ts'
+import { FOLLOWED_AT_ONCE, type ChangeLog } from '../changes/index.ts'
 import { UnavailableError } from '../platform/errors.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Service } from '../platform/service.ts'
@@ -79,8 +79,8 @@ export function createTail(options: TailOptions): Tail {
   }
 
   async function readOn(): Promise<void> {
-    if (performance.now() - headSeenAt >= HEAD_EVERY_MS) await lookAtHead()
     for (;;) {
+      if (performance.now() - headSeenAt >= HEAD_EVERY_MS) await lookAtHead()
       const changes = await changeLog.follow(position)
       if (isStopped || changes.length === 0) return
       if (changes[0]!.position !== position + 1) {
@@ -89,10 +89,11 @@ export function createTail(options: TailOptions): Tail {
         continue
       }
       await handOut(changes.map((change) => createEntry(change, epoch)))
-      if (hasCaughtUp()) return
+      if (changes.length < FOLLOWED_AT_ONCE && hasCaughtUp()) return
     }
   }
 
+  /** As far as this process knows: it does not hear of the head while its connection for that is lost. */
   function hasCaughtUp(): boolean {
     return position >= changeLog.reached && [...waiting].every((waiter) => waiter.position <= position)
   }
