@@ -164,12 +164,12 @@ async function importFile(server: ServerUnderFire, token: string): Promise<strin
     return { method: 'POST', headers, body: form }
   })
   if (started.status !== 202) throw new Error(`import answered ${started.status}: ${await started.text()}`)
-  const { id } = (await started.json()) as { id: string }
   await until(
     'the import has succeeded',
     async () => {
-      const job = await server.request(`/api/imports/${id}/`, () => ({ headers }))
-      return ((await job.json()) as { state: string }).state === 'succeeded'
+      const jobs = await server.request('/api/imports/', () => ({ headers }))
+      const { data } = (await jobs.json()) as { data: { state: string }[] }
+      return data.every(({ state }) => state === 'succeeded')
     },
     server,
   )

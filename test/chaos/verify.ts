@@ -47,7 +47,8 @@ const FINISHED = `SELECT (SELECT count(*) FROM deliveries_succeeded) + (SELECT c
 
 /** One mail per created product; one for an upload that created nothing, and one for an import as a whole. */
 async function mailsDue(url: string, work: Evidence['work']): Promise<number> {
-  if (work === 'import') return 1
+  // A request whose connection was lost is sent again, and may then have begun two.
+  if (work === 'import') return count(url, 'SELECT count(*) FROM imports')
   const perUpload = `SELECT coalesce(sum(CASE WHEN created_count > 0 THEN created_count
     WHEN existing_count + problematic_count > 0 THEN 1 ELSE 0 END), 0) AS count FROM uploads WHERE failure IS NULL`
   return count(url, perUpload)
