@@ -82,29 +82,39 @@ export function createChangeLog(options: ChangeLogOptions): ChangeLog {
   const running: SubscriberService[] = []
   let epoch: string | undefined
   const runners = (): Runner[] => running.flatMap((service) => service.runners)
-  head.onReset(() => {
+  head.onReset(startOver)
+
+  /** The log is another one: what is known of positions is worth nothing. */
+  function startOver(): void {
     tail.reset()
-    for (const runner of runners()) runner.reset()
-  })
+    for (const runner of runners()) {
+      runner.reset()
+      runner.wake()
+    }
+  }
+
+  async function lookAtHead(): Promise<Head> {
+    const found = await selectHead(db)
+    if (epoch !== undefined && found.epoch !== epoch) {
+      log.warn({ epoch: found.epoch }, 'the change log is another one, all cursors are read again')
+      startOver()
+    }
+    epoch = found.epoch
+    return found
+  }
 
   return {
-    head: async () => {
-      const found = await selectHead(db)
-      // What is in memory has positions of another log.
-      if (found.epoch !== epoch) tail.reset()
-      epoch = found.epoch
-      return found
-    },
+    head: lookAtHead,
     read: selectChanges,
     follow: (after) => tail.following(after),
     get reached() {
       return head.position
     },
     onAdvance: head.onAdvance,
-    services: () => [createSequencing(options, head), ...createUpkeep(options)],
+    services: () => [createSequencing(options, head, lookAtHead), ...createUpkeep(options)],
     register: (subscribers) => register(db, log, subscribers),
     subscriberServices: (subscribers) => {
-      const service = createSubscriberService({ ...options, tail, head, subscribers })
+      const service = createSubscriberService({ ...options, tail, head, epoch: () => epoch, subscribers })
       running.push(service)
       return [service]
     },
@@ -126,18 +136,33 @@ export function createChangeLog(options: ChangeLogOptions): ChangeLog {
 }
 
 /** Sequencer, wake-ups and their connection. */
-function createSequencing({ db, config, log }: ChangeLogOptions, head: KnownHead): Service {
+function createSequencing(
+  { db, config, log }: ChangeLogOptions,
+  head: KnownHead,
+  lookAtHead: () => Promise<unknown>,
+): Service {
+  // A log can be replaced by an older copy of itself only while nobody is connected. The first pass then gives it its epoch.
+  let mayBeAnother = true
   const connection = createLogConnection({
     db,
     log,
     channels: ['souk_changes'],
-    onNotification: (_channel, position) => head.told(Number(position)),
+    onNotification: (_channel, position) => {
+      if (!mayBeAnother) head.told(Number(position))
+    },
+    onLoss: () => {
+      mayBeAnother = true
+    },
     onReconnect: () => sequencer.kick(),
   })
   const sequencer = createSequencer({
     connection,
     log,
     head,
+    beforeFound: async () => {
+      if (mayBeAnother) await lookAtHead()
+      mayBeAnother = false
+    },
     batchLimit: PASS_LIMIT,
     partitionBytes: Math.floor(config.changeRetention.bytes / PARTITIONS),
   })

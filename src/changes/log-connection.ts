@@ -18,6 +18,8 @@ export interface LogConnectionOptions {
   log: Logger
   channels: readonly string[]
   onNotification(channel: string, payload: string): void
+  /** The connection has gone; what comes after it may be another log. */
+  onLoss(): void
   /** After every connect but the first: notifications may have been missed. */
   onReconnect(): void
 }
@@ -55,6 +57,7 @@ export function createLogConnection(options: LogConnectionOptions): LogConnectio
     if (client !== lost) return
     client = undefined
     if (isClosed) return
+    options.onLoss()
     log.warn('the connection of the change log was lost, connecting again')
     reconnectAfter(FIRST_RETRY_MS)
   }

@@ -1,7 +1,7 @@
 import type { Queryable } from '../platform/db/db.ts'
 import { sql, type Sql } from '../platform/db/sql.ts'
 import { parseTopicPatterns } from './topic-pattern.ts'
-import type { AudienceKey, LoggedChange } from './topic.ts'
+import type { AudienceKey, Change, LoggedChange } from './topic.ts'
 
 export interface Head {
   /** A position means nothing under another epoch. */
@@ -90,7 +90,7 @@ interface ChangeRow {
 function toChange(row: ChangeRow): LoggedChange {
   const { json } = row
   let data: unknown
-  return {
+  const change: Change = {
     position: row.position,
     id: row.id,
     topic: row.topic,
@@ -98,10 +98,11 @@ function toChange(row: ChangeRow): LoggedChange {
     key: row.key,
     actor: row.actor,
     audience: row.audience,
-    json,
     get data() {
       return (data ??= JSON.parse(json))
     },
     time: row.recorded_at,
   }
+  // Not among the members that are copied and written down: it is `data` once more.
+  return Object.defineProperty(change, 'json', { value: json }) as LoggedChange
 }

@@ -51,7 +51,6 @@ it('puts a committed change into the log with everything that was said about it'
     actor,
     audience: [ann, 'staff'],
     data: { text: 'x' },
-    json: '{"text": "x"}',
     time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/),
   })
 })

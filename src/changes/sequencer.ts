@@ -23,6 +23,8 @@ export interface SequencerOptions {
   partitionBytes: number
   /** Told after every pass. */
   head: Pick<KnownHead, 'position' | 'found'>
+  /** Waited for between a pass and telling what it found. */
+  beforeFound(): Promise<void>
 }
 
 /** Under load changes gather for this long and share a pass; the first after a quiet moment does not wait. */
@@ -97,6 +99,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     isHinted = false
     const [result] = await answer
     if (result!.taken > 0) faultPoint('after-sequence-commit')
+    await options.beforeFound()
     options.head.found(result!.head, knownBefore)
     return result!
   }

@@ -81,6 +81,13 @@ export async function insertProgress(tx: Tx, names: readonly string[], positions
     SELECT * FROM unnest(${names}::text[], ${positions}::bigint[]) ON CONFLICT DO NOTHING`)
 }
 
+/** Whether the log is still that of the epoch and reaches this far, or an older copy of itself in which positions mean something else. */
+export async function isSameLog(db: Queryable, epoch: string, position: number): Promise<boolean> {
+  const row = await db.row<{ same: boolean }>(sql`
+    SELECT epoch = ${epoch} AND (SELECT position FROM change_batches ORDER BY id DESC LIMIT 1) >= ${position}::bigint AS same FROM change_log`)
+  return row!.same
+}
+
 /** Notes that a process begins to run the subscriber where its cursor stands. */
 export async function claimSubscriber(tx: Tx, name: string, position: number): Promise<Claim> {
   const claim = await tx.row<Claim>(sql`

@@ -123,8 +123,10 @@ export function createRunner(options: RunnerOptions): Runner {
   async function synchronize(): Promise<void> {
     const position = (await selectCursors(db, [name])).get(name)
     if (position === undefined) throw new Error(`subscriber ${name} is not registered`)
+    // Cursors only go forwards, except in a log that is an older copy of itself.
+    if (position < cursor) tail.reset()
+    scanned = position < cursor ? position : Math.max(scanned, position)
     cursor = position
-    scanned = Math.max(scanned, position)
   }
 
   /** Before the first change handled here: was it perhaps the next one that ended earlier processes? */

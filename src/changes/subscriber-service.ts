@@ -5,7 +5,7 @@ import type { Service } from '../platform/service.ts'
 import { createSlots } from '../platform/slots.ts'
 import type { KnownHead } from './known-head.ts'
 import { selectDue } from './parked-queries.ts'
-import { clearClaims, insertProgress, registerSubscribers, touchSubscribers } from './subscriber-queries.ts'
+import { clearClaims, insertProgress, isSameLog, registerSubscribers, touchSubscribers } from './subscriber-queries.ts'
 import { createRunner, type Runner } from './subscriber-runner.ts'
 import type { Subscriber } from './subscriber.ts'
 import type { Tail } from './tail.ts'
@@ -16,6 +16,8 @@ export interface SubscriberServiceOptions {
   log: Logger
   tail: Tail
   head: KnownHead
+  /** That of the positions which the runners know; undefined before the first look. */
+  epoch(): string | undefined
   subscribers: readonly Subscriber[]
 }
 
@@ -63,15 +65,20 @@ export function createSubscriberService(options: SubscriberServiceOptions): Subs
   /** Needs no lock: between cursor and `scanned` is nothing for anybody to do. */
   async function saveScanned(): Promise<void> {
     const ahead = runners.filter((runner) => runner.isIdle && runner.cursor >= 0 && runner.scanned > runner.cursor)
-    if (ahead.length === 0) return
+    const epoch = options.epoch()
+    if (ahead.length === 0 || epoch === undefined) return
     const positions = ahead.map((runner) => runner.scanned)
-    await db.transaction((tx) =>
-      insertProgress(
+    const isSaved = await db.transaction(async (tx) => {
+      // Cursors that are ahead of what an older copy of the log has would pass over all that it is still to get.
+      if (!(await isSameLog(tx, epoch, Math.max(...positions)))) return false
+      await insertProgress(
         tx,
         ahead.map((runner) => runner.name),
         positions,
-      ),
-    )
+      )
+      return true
+    })
+    if (!isSaved) return
     for (const [index, runner] of ahead.entries()) if (runner.isIdle) runner.saved(positions[index]!)
   }
 

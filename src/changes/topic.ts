@@ -42,7 +42,7 @@ export interface Change<Data = unknown> {
 
 /** A change as it was read. */
 export interface LoggedChange extends Change {
-  /** `data` as the JSON text that the database keeps; it is parsed when somebody first looks at `data`. */
+  /** `data` as the JSON text that the database keeps; it is parsed when somebody first looks at `data`. Not enumerable. */
   readonly json: string
 }
 
