@@ -15,7 +15,7 @@ export interface Conversation {
   readonly run: (statement: Statement) => Promise<pg.QueryResult>
   readonly withClient: <T>(use: (client: pg.ClientBase) => Promise<T>) => Promise<T>
   /**
-   * Sends COMMIT together with what goes with it. What fails aborts the transaction and with it all that follows;
+   * Sends COMMIT in one write with what goes with it. What fails aborts the transaction and with it all that follows;
    * its error, which says why there was no commit, is the one that is thrown.
    */
   commit(last: readonly Statement[]): Promise<void>
@@ -55,7 +55,7 @@ export function createConversation(client: pg.PoolClient, begin: string): Conver
   return {
     run: async (statement) => {
       requireOpen()
-      if (begun === undefined && hasPrepared(client, [BEGIN])) return start(sendAsUnit(client, [BEGIN], statement))
+      if (begun === undefined && hasPrepared(client, [BEGIN])) return start(sendAsUnit(client, [BEGIN, statement]))
       if (!hasBegun) await untilBegun()
       requireOpen()
       return client.query(statement)
@@ -70,13 +70,16 @@ export function createConversation(client: pg.PoolClient, begin: string): Conver
       if (begun !== undefined && !hasBegun) throw ignoredFailure()
       isOver = true
       if (begun === undefined && last.length === 0) return
-      const before = begun === undefined ? [BEGIN, ...last] : last
-      const sending = hasPrepared(client, before)
-        ? sendAsUnit(client, before, COMMIT)
-        : sendInTurn(client, [...before, COMMIT])
-      begun ??= sending
+      const rest = begun === undefined ? [BEGIN, ...last] : last
+      const isReady = hasPrepared(client, rest.slice(0, -1))
+      if (!isReady) await start(sendInTurn(client, rest))
+      const [, answer] = await inOneWrite(client, () => {
+        const unit = isReady && rest.length > 0 ? start(sendAsUnit(client, rest)) : Promise.resolve()
+        // Outside the unit, in the simple protocol: before a Sync, a server that is told to end would commit and not say so.
+        return Promise.all([unit, client.query('COMMIT')])
+      })
       // A transaction that failed inside answers COMMIT with ROLLBACK and no error, so a swallowed error must not look like success.
-      if ((await sending).command !== 'COMMIT') throw ignoredFailure()
+      if (answer.command !== 'COMMIT') throw ignoredFailure()
     },
     rollback: async () => {
       isOver = true
@@ -84,8 +87,6 @@ export function createConversation(client: pg.PoolClient, begin: string): Conver
     },
   }
 }
-
-const COMMIT: Statement = { name: 'COMMIT', text: 'COMMIT', values: [] }
 
 /** Names of statements that a connection is known to have prepared. */
 const prepared = new WeakMap<pg.ClientBase, Set<string>>()
@@ -108,32 +109,33 @@ async function sendInTurn(client: pg.ClientBase, statements: readonly Statement[
 }
 
 /**
- * Sends prepared statements and a last one in one write and before one Sync, so that the server passes over all that follow one that it
- * refuses (PostgreSQL documentation, "Extended Query", "Pipelining"): what is behind a refused BEGIN would be transactions of its own
- * otherwise. Returns the last answer.
+ * Sends statements in one write and before one Sync, so that the server passes over all that follow one that it refuses (PostgreSQL
+ * documentation, "Extended Query", "Pipelining"): what is behind a refused BEGIN would be transactions of its own otherwise. All but the last
+ * one must be prepared. Returns the last answer.
  */
-async function sendAsUnit(
-  client: pg.PoolClient,
-  before: readonly Statement[],
-  last: Statement,
-): Promise<pg.QueryResult> {
+async function sendAsUnit(client: pg.PoolClient, statements: readonly Statement[]): Promise<pg.QueryResult> {
   const { connection } = client
-  connection.stream.cork()
-  let answer: Promise<pg.QueryResult>
-  try {
-    for (const { name, values } of before) {
+  const answer = await inOneWrite(client, () => {
+    for (const { name, values } of statements.slice(0, -1)) {
       connection.bind({ statement: name, values }, true)
       // Rows that were not announced would be answered with an error, behind a COMMIT.
       connection.describe({ type: 'P', name: '' }, true)
       connection.execute(null, true)
     }
-    answer = client.query(last)
-  } finally {
-    connection.stream.uncork()
-  }
+    return client.query(statements.at(-1)!)
+  })
   // The driver takes all of it for one query, of several statements if there is more than one.
-  const answers = (await answer) as pg.QueryResult | pg.QueryResult[]
+  const answers = answer as pg.QueryResult | pg.QueryResult[]
   return Array.isArray(answers) ? answers.at(-1)! : answers
+}
+
+function inOneWrite<T>({ connection: { stream } }: pg.PoolClient, write: () => T): T {
+  stream.cork()
+  try {
+    return write()
+  } finally {
+    stream.uncork()
+  }
 }
 
 function ignoredFailure(): Error {

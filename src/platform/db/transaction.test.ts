@@ -241,3 +241,48 @@ it('has begun when the driver itself is asked for something first', async () => 
   await expect(failing).rejects.toThrow('changed my mind')
   expect(await written()).toEqual([])
 })
+
+it('is answered by a server that is told to end in the middle with nothing but the truth', async () => {
+  const storm = await createTestDatabase({ poolSize: 8 })
+  const killer = await database.db.connect('souk killer')
+  await storm.db.run(sql`CREATE TABLE pairs (id integer, side integer)`)
+  const name = new URL(storm.url).pathname.slice(1)
+  const end = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}' AND state <> 'idle' LIMIT 1`
+  const outcomes = new Map<number, boolean>()
+  const until = performance.now() + 1_500
+  let last = 0
+
+  async function kill(): Promise<void> {
+    while (performance.now() < until) {
+      await killer.query(end)
+      await new Promise((resolve) => setTimeout(resolve, 3))
+    }
+  }
+  async function writePairs(): Promise<void> {
+    while (performance.now() < until) {
+      const id = ++last
+      const pair = storm.db.transaction(async (tx) => {
+        await tx.run(sql`INSERT INTO pairs VALUES (${id}, 1)`)
+        tx.withCommit(() => sql`INSERT INTO pairs VALUES (${id}, 2)`)
+      })
+      outcomes.set(
+        id,
+        await pair.then(
+          () => true,
+          () => false,
+        ),
+      )
+    }
+  }
+  await Promise.all([kill(), ...Array.from({ length: 8 }, writePairs)])
+  const rows = await storm.db.rows<{ id: number; sides: number }>(
+    sql`SELECT id, count(*) AS sides FROM pairs GROUP BY id`,
+  )
+  await killer.end()
+  await storm.drop()
+
+  expect(rows.every(({ sides }) => sides === 2)).toBe(true)
+  const answered = [...outcomes].filter(([, isDone]) => isDone).map(([id]) => id)
+  expect(answered.length).toBeLessThan(outcomes.size)
+  expect(rows.map(({ id }) => id).toSorted((a, b) => a - b)).toEqual(answered.toSorted((a, b) => a - b))
+})
