@@ -9,6 +9,7 @@ import { expireOrdersSweep } from './expire-orders.ts'
 import type { PaymentOutcome } from './payment-provider.ts'
 import { claimPayments } from './payment-queries.ts'
 import { applyOutcome, applyRefund } from './payments.ts'
+import { placeOrder } from './place-order.ts'
 
 const clock = movableClock()
 let souk: TestApp
@@ -191,3 +192,35 @@ it('never waits in a circle: orders over (A, B) and (B, A), cancelled and expire
   expect(statuses.slice(0, 60)).toEqual(Array<number>(60).fill(200))
   expect([await freeUnits(souk.db, a), await freeUnits(souk.db, b)]).toEqual([1_000, 1_000])
 }, 60_000)
+
+it('places no order for a customer who is being deleted that the deletion does not call off', async () => {
+  for (let round = 0; round < 5; round++) {
+    const leaving = await souk.signUp()
+    const product = await offerProduct(souk, seller, { stock: { default: 100 } })
+    const payload = { products: [{ id: product, quantity: 1 }] }
+    const { headers } = leaving
+    const orders = Array.from({ length: 12 }, () =>
+      souk.inject({ method: 'POST', url: '/api/orders/', headers, payload }),
+    )
+    const deletion = souk.inject({ method: 'DELETE', url: `/api/user/${leaving.userId}/`, headers: leaving.headers })
+
+    const statuses = (await Promise.all(orders)).map((response) => response.statusCode)
+    const pending = sql`SELECT FROM orders WHERE customer_id = ${leaving.userId} AND state = 'PENDING_CONFIRMATION'`
+
+    expect((await deletion).statusCode).toBe(200)
+    expect(statuses.filter((status) => status !== 201 && status !== 401)).toEqual([])
+    expect(await souk.db.rows(pending)).toEqual([])
+    expect(await freeUnits(souk.db, product)).toBe(100)
+  }
+})
+
+it('places no order for a customer who was deleted after the credential was looked at', async () => {
+  const gone = await souk.signUp()
+  const product = await offerProduct(souk, seller, { stock: { default: 1 } })
+  await souk.inject({ method: 'DELETE', url: `/api/user/${gone.userId}/`, headers: gone.headers })
+  const lines = [{ productId: product, variant: 'default', quantity: 1 }]
+  const late = { customerId: gone.userId, actor: gone.userId, lines, confirmWindowSeconds: 60, now: clock.now() }
+
+  await expect(souk.db.transaction((tx) => placeOrder(tx, late))).rejects.toThrow('has been deleted')
+  expect(await freeUnits(souk.db, product)).toBe(1)
+})

@@ -5,12 +5,15 @@ import { InvalidError } from '../../platform/errors.ts'
 import { faultPoint } from '../../platform/fault.ts'
 import { newId } from '../../platform/ids.ts'
 import { takeStock, type StockLine, type TakenLine } from '../catalog/index.ts'
+import { deletedUser } from './deleted-user.ts'
 import { missingProducts } from './missing-products.ts'
 import { changesOf } from './order-changes.ts'
 import { insertOrder, type Order } from './order-queries.ts'
 
 interface PlacedOrder {
   customerId: string
+  /** The transaction holds something that a deletion of the customer waits for, such as the bag. */
+  isCustomerHeld?: boolean
   /** No product and variant twice. */
   lines: readonly StockLine[]
   confirmWindowSeconds: number
@@ -19,12 +22,13 @@ interface PlacedOrder {
 }
 
 /**
- * Takes the units and places the order, or throws what the store contract says of missing products (section 5.1) and takes nothing. Run it
- * within `withDueOrdersExpired`, so that units of orders past their time count as free.
+ * Takes the units and places the order, or throws what the store contract says of missing products (section 5.1) and takes nothing;
+ * UnauthenticatedError when the customer is deleted. Run it within `withDueOrdersExpired`, so that units of orders past their time count as free.
  */
 export async function placeOrder(tx: Tx, order: PlacedOrder): Promise<Order> {
-  const { customerId, lines, confirmWindowSeconds, now, actor } = order
-  const taken = await takeStock(tx, lines)
+  const { customerId, isCustomerHeld = false, lines, confirmWindowSeconds, now, actor } = order
+  const taken = await takeStock(tx, lines, isCustomerHeld ? undefined : customerId)
+  if (taken.result === 'buyer gone') throw deletedUser()
   if (taken.result === 'missing') throw missingProducts(taken.missing)
   if (taken.result === 'short') throw new ShortOfUnitsError(lines, taken.short)
 

@@ -22,6 +22,7 @@ export interface WantedRow {
   unitPrice: number
   sellerId: string
   title: string
+  isBuyerGone: boolean
 }
 
 /**
@@ -51,21 +52,28 @@ function lockedStockOf(row: Sql): Sql {
  * rows in the order of product and variant, so nobody waits in a circle. A row that was waited for is read by FOR UPDATE as it is then, not
  * as it was when the statement began: of two buyers of the last unit the second finds none. The new value must be made of what was read
  * there; made of the row to be updated it would first be made of the old one, and that be refused.
+ *
+ * A buyer who is given is locked before all else, as a deletion does it: either the deletion waits and finds what was bought, or there is no
+ * such user any more, and `isBuyerGone`.
  */
-export function takeUnits(tx: Tx, wanted: readonly Units[]): Promise<WantedRow[]> {
+export function takeUnits(tx: Tx, wanted: readonly Units[], buyerId?: string): Promise<WantedRow[]> {
+  const isBuyerThere = sql`EXISTS (SELECT FROM buyer)`
   return tx.rows<WantedRow>(sql`
     WITH wanted AS MATERIALIZED (${units(wanted)}
+    ), buyer AS MATERIALIZED (
+      ${buyerId === undefined ? sql`SELECT` : sql`SELECT FROM users WHERE id = ${buyerId} AND deleted IS NULL FOR SHARE`}
     ), locked AS MATERIALIZED (
       SELECT w.place, w.product_id, w.variant, s.quantity - w.quantity AS rest, p.price, p.owner_id, p.title
       FROM wanted w, LATERAL ${lockedStockOf(sql`w`)} s, LATERAL (
         SELECT price, owner_id, title FROM products
         WHERE id = w.product_id AND state = 'AVAILABLE' AND ${ownerPresent} OFFSET 0) p
+      WHERE ${isBuyerThere}
     ), taken AS (
       UPDATE stock_levels s SET quantity = l.rest FROM locked l
       WHERE s.product_id = l.product_id AND s.variant = l.variant
         AND (SELECT count(*) FILTER (WHERE rest >= 0) FROM locked) = (SELECT count(*) FROM wanted)
     )
-    SELECT l.rest, l.price AS "unitPrice", l.owner_id AS "sellerId", l.title
+    SELECT l.rest, l.price AS "unitPrice", l.owner_id AS "sellerId", l.title, NOT ${isBuyerThere} AS "isBuyerGone"
     FROM wanted w LEFT JOIN locked l USING (place) ORDER BY w.place`)
 }
 

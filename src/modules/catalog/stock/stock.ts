@@ -26,18 +26,21 @@ export type TakeResult =
   | { result: 'taken'; lines: TakenLine[] }
   | { result: 'missing'; missing: [productId: string, variant: string][] }
   | { result: 'short'; short: { productId: string; variant: string }[] }
+  | { result: 'buyer gone' }
 
 /** More than any variant has. JSON integers may be as large as 1e300. */
 const ABOVE_ALL_STOCK = 2 ** 31
 
 /**
  * Takes the units of all lines or of none, in one statement; lines of the same variant are added up. Throws nothing when units are missing:
- * the caller decides what that means. A variant that gives its last unit is recorded as sold out.
+ * the caller decides what that means. A variant that gives its last unit is recorded as sold out. With a buyer, who must not be deleted before
+ * the transaction ends, it must be the first that the transaction locks.
  */
-export async function takeStock(tx: Tx, lines: readonly StockLine[]): Promise<TakeResult> {
+export async function takeStock(tx: Tx, lines: readonly StockLine[], buyerId?: string): Promise<TakeResult> {
   const { sums, placeOf } = sumUp(lines)
   if (sums.length === 0) return { result: 'taken', lines: [] }
-  const rows = await takeUnits(tx, sums)
+  const rows = await takeUnits(tx, sums, buyerId)
+  if (rows[0]!.isBuyerGone) return { result: 'buyer gone' }
   const wanted = sums.map((units, place) => ({ ...units, ...rows[place]! }))
 
   const missing = wanted.filter((row) => row.rest === null)

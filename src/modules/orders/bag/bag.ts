@@ -1,7 +1,7 @@
 import { recordChange } from '../../../changes/index.ts'
 import { distinctTimestamp } from '../../../platform/clock.ts'
 import type { Tx } from '../../../platform/db/db.ts'
-import { InvalidError, NotFoundError, UnauthenticatedError } from '../../../platform/errors.ts'
+import { InvalidError, NotFoundError } from '../../../platform/errors.ts'
 import { isUuid, newId } from '../../../platform/ids.ts'
 import { toOffer, type Offer } from '../../catalog/index.ts'
 import {
@@ -18,6 +18,7 @@ import {
   type NewLine,
   type OfferedLine,
 } from './bag-queries.ts'
+import { deletedUser } from '../deleted-user.ts'
 import { missingProducts } from '../missing-products.ts'
 import { bagChanged, bagDiscarded } from './topics.ts'
 
@@ -165,8 +166,4 @@ function recordDiscarded(tx: Tx, ownerId: string, actor: string | null, bagId: s
     audience: [`user:${ownerId}`],
     data: { bag_id: bagId },
   })
-}
-
-function deletedUser(): UnauthenticatedError {
-  return new UnauthenticatedError('The user of this credential has been deleted.')
 }

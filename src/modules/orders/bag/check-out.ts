@@ -23,7 +23,8 @@ export async function checkOutBag(tx: Tx, { ownerId, confirmWindowSeconds, now }
   if (bag === undefined || lines.length === 0) throw new InvalidError('The bag is empty.', { code: 'empty_bag' })
 
   const wanted = lines.map(({ productId, variant, quantity }) => ({ productId, variant, quantity }))
-  const order = await placeOrder(tx, { customerId: ownerId, actor: ownerId, lines: wanted, confirmWindowSeconds, now })
+  const customer = { customerId: ownerId, isCustomerHeld: true, actor: ownerId }
+  const order = await placeOrder(tx, { ...customer, lines: wanted, confirmWindowSeconds, now })
   await recordChange(tx, {
     topic: bagCheckedOut,
     subjectId: bag.id,
