@@ -1,14 +1,7 @@
 import type pg from 'pg'
 
-export type SentValue = Buffer | string | null
-
-/** What the driver is asked to run; without a name it is prepared for once. */
-export interface Statement {
-  name?: string
-  text: string
-  /** As they are sent. */
-  values: SentValue[]
-}
+import { Commit, type Committed } from './commit.ts'
+import { inOneWrite, type Statement } from './statement.ts'
 
 /** One transaction as its connection hears it. */
 export interface Conversation {
@@ -21,6 +14,8 @@ export interface Conversation {
   commit(last: readonly Statement[]): Promise<void>
   /** Throws when the connection is of no use any more. */
   rollback(): Promise<void>
+  /** Why the connection is of no use any more although it has committed. */
+  readonly lost: Error | undefined
 }
 
 /** `begin` is the text of its BEGIN, one of few. */
@@ -29,6 +24,7 @@ export function createConversation(client: pg.PoolClient, begin: string): Conver
   let begun: Promise<unknown> | undefined
   let hasBegun = false
   let isOver = false
+  let lost: Error | undefined
 
   /** What comes meanwhile waits for the answer: behind a BEGIN that was refused every statement would commit by itself. */
   function start<T>(first: Promise<T>): Promise<T> {
@@ -70,16 +66,22 @@ export function createConversation(client: pg.PoolClient, begin: string): Conver
       if (begun !== undefined && !hasBegun) throw ignoredFailure()
       isOver = true
       if (begun === undefined && last.length === 0) return
-      const rest = begun === undefined ? [BEGIN, ...last] : last
-      const isReady = hasPrepared(client, rest.slice(0, -1))
-      if (!isReady) await start(sendInTurn(client, rest))
-      const [, answer] = await inOneWrite(client, () => {
-        const unit = isReady && rest.length > 0 ? start(sendAsUnit(client, rest)) : Promise.resolve()
-        // Outside the unit, in the simple protocol: before a Sync, a server that is told to end would commit and not say so.
-        return Promise.all([unit, client.query('COMMIT')])
-      })
+      let rest = begun === undefined ? [BEGIN, ...last] : last
+      if (!hasPrepared(client, rest)) {
+        await start(sendInTurn(client, rest))
+        rest = []
+      }
+      const committed = new Promise<Committed>(
+        (resolve, reject) => void client.query(new Commit(rest, resolve, reject)),
+      )
+      begun ??= committed
+      const { command, broken } = await committed
+      lost = broken
       // A transaction that failed inside answers COMMIT with ROLLBACK and no error, so a swallowed error must not look like success.
-      if (answer.command !== 'COMMIT') throw ignoredFailure()
+      if (command !== 'COMMIT') throw ignoredFailure()
+    },
+    get lost() {
+      return lost
     },
     rollback: async () => {
       isOver = true
@@ -115,11 +117,9 @@ async function sendInTurn(client: pg.ClientBase, statements: readonly Statement[
  */
 async function sendAsUnit(client: pg.PoolClient, statements: readonly Statement[]): Promise<pg.QueryResult> {
   const { connection } = client
-  const answer = await inOneWrite(client, () => {
+  const answer = await inOneWrite(connection, () => {
     for (const { name, values } of statements.slice(0, -1)) {
       connection.bind({ statement: name, values }, true)
-      // Rows that were not announced would be answered with an error, behind a COMMIT.
-      connection.describe({ type: 'P', name: '' }, true)
       connection.execute(null, true)
     }
     return client.query(statements.at(-1)!)
@@ -127,15 +127,6 @@ async function sendAsUnit(client: pg.PoolClient, statements: readonly Statement[
   // The driver takes all of it for one query, of several statements if there is more than one.
   const answers = answer as pg.QueryResult | pg.QueryResult[]
   return Array.isArray(answers) ? answers.at(-1)! : answers
-}
-
-function inOneWrite<T>({ connection: { stream } }: pg.PoolClient, write: () => T): T {
-  stream.cork()
-  try {
-    return write()
-  } finally {
-    stream.uncork()
-  }
 }
 
 function ignoredFailure(): Error {

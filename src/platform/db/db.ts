@@ -4,7 +4,8 @@ import { prepareValue } from 'pg/lib/utils.js'
 import type { Sql } from 'sql-template-tag'
 
 import type { Logger } from '../log.ts'
-import { createConversation, type Statement } from './conversation.ts'
+import { createConversation } from './conversation.ts'
+import type { Statement } from './statement.ts'
 
 export type Row = Record<string, unknown>
 
@@ -218,6 +219,7 @@ async function attemptTransaction<T>(
     }
     const result = await work(tx)
     await conversation.commit(last.map((statement) => prepare(statement())))
+    broken = conversation.lost
     for (const callback of callbacks) callback()
     return result
   } catch (error) {
