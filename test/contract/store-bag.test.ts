@@ -449,23 +449,6 @@ describe('what can be bought', () => {
     const changed = await shopper.as.patch(`/api/bag/items/${bag.items[3]!.id}/`, { quantity: 2 })
     expect(changed.json<Bag>().total).toBe(20_300)
   })
-
-  it('shows nobody what the owner makes of a product that is withdrawn, until it is published again', async () => {
-    const shopper = await join()
-    const product = await sell(seller.as, { title: 'Old', price: 100 })
-    await add(shopper, product)
-    const line = async () => (await bagOf(shopper)).items[0]
-
-    await seller.as.post(`/api/products/${product}/withdraw/`)
-    await seller.as.patch(`/api/products/${product}/`, { title: 'Secret', price: 4_242 })
-    expect(await line()).toMatchObject({ title: 'Old', unit_price: 100, subtotal: 100, purchasable: false })
-    await seller.as.post(`/api/products/${product}/publish/`)
-    expect(await line()).toMatchObject({ title: 'Secret', unit_price: 4_242, purchasable: true })
-    await seller.as.post(`/api/products/${product}/withdraw/`)
-    await seller.as.patch(`/api/products/${product}/`, { title: 'Most secret' })
-    await seller.as.delete(`/api/products/${product}/`)
-    expect(await line()).toMatchObject({ title: 'Secret', unit_price: 4_242, purchasable: false })
-  })
 })
 
 describe('DELETE /api/bag/', () => {

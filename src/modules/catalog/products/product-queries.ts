@@ -106,15 +106,12 @@ function laterThan(now: Timestamp): Sql {
   return sql`greatest(${now}::timestamptz, p.updated + interval '1 microsecond')`
 }
 
-/** Moves a locked product into another state that is not the last, keeps what was seen of one that is withdrawn, and counts it in or out of the list of its feed. */
+/** Moves a locked product into another state that is not the last, and counts it in or out of the list of its feed. */
 export async function saveProductState(tx: Tx, id: string, state: ProductRow['state'], now: Timestamp): Promise<void> {
   const change = state === 'AVAILABLE' ? 1 : -1
-  const [title, price] = state === 'AVAILABLE' ? [sql`NULL`, sql`NULL`] : [sql`p.title`, sql`p.price`]
   await tx.run(sql`
     WITH moved AS (
-      UPDATE products p
-      SET state = ${state}, updated = ${laterThan(now)}, withdrawn_title = ${title}, withdrawn_price = ${price}
-      WHERE p.id = ${id}
+      UPDATE products p SET state = ${state}, updated = ${laterThan(now)} WHERE p.id = ${id}
       RETURNING feed_id, condition, gender, brand
     ) ${countMoved(change)}`)
 }

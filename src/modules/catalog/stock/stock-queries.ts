@@ -107,7 +107,7 @@ export interface OfferRow {
 }
 
 /**
- * The rows of a query that has the columns `"productId"` and `variant`, each with the columns of an OfferRow: as everybody saw them last. Products and stock are looked up
+ * The rows of a query that has the columns `"productId"` and `variant`, each with the columns of an OfferRow. Products and stock are looked up
  * row by row: so few that no whole table is worth reading, which the planner cannot know of a small catalogue.
  */
 export function withOffers(rows: Sql): Sql {
@@ -115,8 +115,7 @@ export function withOffers(rows: Sql): Sql {
     SELECT wanted.*, p.title, p.price, p.owner_id AS "sellerId", s.quantity AS available
     FROM (${rows}) wanted
     LEFT JOIN LATERAL (
-      SELECT coalesce(withdrawn_title, title) AS title, coalesce(withdrawn_price, price) AS price, owner_id,
-        state = 'AVAILABLE' AND ${ownerPresent} AS is_orderable
+      SELECT title, price, owner_id, state = 'AVAILABLE' AND ${ownerPresent} AS is_orderable
       FROM products WHERE id = wanted."productId" OFFSET 0) p ON true
     LEFT JOIN LATERAL (
       SELECT quantity FROM stock_levels
