@@ -1,6 +1,6 @@
 import pg from 'pg'
 
-import { inOneWrite, type Statement } from './statement.ts'
+import { inOneWrite, sendPrepared, type Statement } from './statement.ts'
 
 export interface Committed {
   /** What the server says it did: COMMIT, or ROLLBACK of a transaction that had failed inside. */
@@ -27,10 +27,7 @@ export class Commit extends pg.Query {
 
   override submit = (connection: pg.Connection): void => {
     inOneWrite(connection, () => {
-      for (const { name, values } of this.statements) {
-        connection.bind({ statement: name, values }, true)
-        connection.execute(null, true)
-      }
+      for (const statement of this.statements) sendPrepared(connection, statement)
       connection.parse({ name: '', text: 'COMMIT', types: [] }, true)
       connection.bind({}, true)
       connection.execute(null, true)

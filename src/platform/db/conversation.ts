@@ -1,15 +1,15 @@
 import type pg from 'pg'
 
 import { Commit, type Committed } from './commit.ts'
-import { inOneWrite, type Statement } from './statement.ts'
+import { inOneWrite, sendPrepared, type Statement } from './statement.ts'
 
 /** One transaction as its connection hears it. */
 export interface Conversation {
   readonly run: (statement: Statement) => Promise<pg.QueryResult>
   readonly withClient: <T>(use: (client: pg.ClientBase) => Promise<T>) => Promise<T>
   /**
-   * Sends COMMIT in one write with what goes with it. What fails aborts the transaction and with it all that follows;
-   * its error, which says why there was no commit, is the one that is thrown.
+   * Sends COMMIT in one unit with what goes with it. What fails aborts the transaction and with it all that follows; its error, which says why
+   * there was no commit, is the one that is thrown.
    */
   commit(last: readonly Statement[]): Promise<void>
   /** Throws when the connection is of no use any more. */
@@ -39,7 +39,7 @@ export function createConversation(client: pg.PoolClient, begin: string): Conver
   async function untilBegun(): Promise<void> {
     requireOpen()
     if (begun === undefined) await start(sendInTurn(client, [BEGIN]))
-    else if (!hasBegun) await begun
+    else await begun
     requireOpen()
   }
 
@@ -51,7 +51,7 @@ export function createConversation(client: pg.PoolClient, begin: string): Conver
   return {
     run: async (statement) => {
       requireOpen()
-      if (begun === undefined && hasPrepared(client, [BEGIN])) return start(sendAsUnit(client, [BEGIN, statement]))
+      if (begun === undefined && hasPrepared(client, [BEGIN])) return start(beginWith(client, BEGIN, statement))
       if (!hasBegun) await untilBegun()
       requireOpen()
       return client.query(statement)
@@ -98,35 +98,28 @@ function hasPrepared(client: pg.ClientBase, statements: readonly Statement[]): b
   return statements.every(({ name }) => name !== undefined && known?.has(name) === true)
 }
 
-/** Each after the answer to the one before it; the connection has prepared them then. Returns the last answer. */
-async function sendInTurn(client: pg.ClientBase, statements: readonly Statement[]): Promise<pg.QueryResult> {
+/** Each after the answer to the one before it; the connection has prepared them then. */
+async function sendInTurn(client: pg.ClientBase, statements: readonly Statement[]): Promise<void> {
   const known = prepared.get(client) ?? new Set()
   prepared.set(client, known)
-  let answer: pg.QueryResult | undefined
   for (const statement of statements) {
-    answer = await client.query(statement)
+    await client.query(statement)
     if (statement.name !== undefined) known.add(statement.name)
   }
-  return answer!
 }
 
 /**
- * Sends statements in one write and before one Sync, so that the server passes over all that follow one that it refuses (PostgreSQL
- * documentation, "Extended Query", "Pipelining"): what is behind a refused BEGIN would be transactions of its own otherwise. All but the last
- * one must be prepared. Returns the last answer.
+ * Sends a prepared BEGIN and a first statement in one write and before one Sync, so that the server passes over the statement when it refuses
+ * BEGIN (PostgreSQL documentation, "Extended Query", "Pipelining"): it would be a transaction of its own otherwise.
  */
-async function sendAsUnit(client: pg.PoolClient, statements: readonly Statement[]): Promise<pg.QueryResult> {
+async function beginWith(client: pg.PoolClient, begin: Statement, first: Statement): Promise<pg.QueryResult> {
   const { connection } = client
   const answer = await inOneWrite(connection, () => {
-    for (const { name, values } of statements.slice(0, -1)) {
-      connection.bind({ statement: name, values }, true)
-      connection.execute(null, true)
-    }
-    return client.query(statements.at(-1)!)
+    sendPrepared(connection, begin)
+    return client.query(first)
   })
-  // The driver takes all of it for one query, of several statements if there is more than one.
-  const answers = answer as pg.QueryResult | pg.QueryResult[]
-  return Array.isArray(answers) ? answers.at(-1)! : answers
+  // The driver takes both answers for those of one query of two statements.
+  return (answer as unknown as [pg.QueryResult, pg.QueryResult])[1]
 }
 
 function ignoredFailure(): Error {

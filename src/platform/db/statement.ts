@@ -10,6 +10,12 @@ export interface Statement {
   values: SentValue[]
 }
 
+/** Sends what the connection has prepared, as a part of a unit: the Sync behind it is the caller's. */
+export function sendPrepared(connection: pg.Connection, { name, values }: Statement): void {
+  connection.bind({ statement: name, values }, true)
+  connection.execute(null, true)
+}
+
 /** What the connection is given meanwhile leaves as one piece. */
 export function inOneWrite<T>({ stream }: pg.Connection, write: () => T): T {
   stream.cork()
